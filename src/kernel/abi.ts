@@ -1,0 +1,117 @@
+// What the kernel offers: the whole boundary, in one list. Mirrors assembly/index.ts.
+//
+// Numbers only: u32 page numbers, addresses and lengths (they arrive signed: use `>>> 0`), f64 for 48- and 53-bit counters. Every function
+// that returns `Status` returns one of the status codes of assembly/format.ts and leaves the rest in the control block.
+
+/** A status code of assembly/format.ts. */
+export type Status = number;
+/** An address in linear memory. */
+export type Address = number;
+
+/** The kernel's exports. */
+export interface KernelExports {
+  // ---- life ------------------------------------------------------------------------------------------
+  /** Address of the control block; constant. */
+  ctrlAddress(): Address;
+  /** Sets page size (1 << shift), cache size in frames and the low half of the file id. Once per instance. */
+  init(pageShift: number, frames: number, fileIdLo: number, fileIdHi: number): Status;
+  /** Makes the arena (host's staging area) at least `bytes` long, keeping its contents, and returns its address; 0 when out of memory. */
+  arena(bytes: number): Address;
+  /** CRC32C of bytes in memory, continued from `seed` (0 to start). */
+  crc32c(at: Address, length: number, seed: number): number;
+
+  // ---- frames ----------------------------------------------------------------------------------------
+  /** The page asked for by NEED_PAGE has been read to CTRL_NEED_AT: verify and install it. OK or CORRUPT_PAGE. */
+  pageInstall(): Status;
+  /** The page asked for by NEED_PAGE could not be read: forget the request. */
+  pageAbandon(): void;
+  /** Next dirty frame to spill: write page size bytes from CTRL_OUT_AT at page CTRL_OUT_PAGE, then call `spillDone`. OK or DONE. */
+  spillNext(): Status;
+  /** The page named by `spillNext` has been written. */
+  spillDone(): void;
+  /** Where spilled pages start: a page number beyond the end of the file. Set before the first spill, moved when the file grows. */
+  spillBase(page: number): void;
+
+  // ---- versions --------------------------------------------------------------------------------------
+  /** Takes the state from a meta slot (4096 bytes at `at`, already checked by the host) and, unless 0, the older generation's at `older`. */
+  stateLoad(at: Address, older: Address): Status;
+  /** Starts from nothing: an empty file whose first `reservedPages` pages are meta slots and journal. */
+  stateNew(reservedPages: number): Status;
+  /** Writes roots, bitmap, page count, sequence, frame and birth of the last freeze into a meta slot at `at`. */
+  stateSave(at: Address): void;
+  /** Last change sequence and frame number: applied (private) version, or a sealed one. */
+  versionSequence(version: number): number;
+  versionFrame(version: number): number;
+  /** Flushes touched roots into the roots tree and closes the private version. CTRL_TREE = version id (small integer). Nothing to seal: DONE. */
+  groupSeal(): Status;
+  /** Drops everything since the last seal. */
+  groupDiscard(): void;
+  /** The version that readers see from now on. Releases the one before unless pinned. */
+  versionPublish(version: number): void;
+  /** The published version's id. */
+  versionPublished(): number;
+  versionPin(version: number): void;
+  versionUnpin(version: number): void;
+
+  // ---- trees -----------------------------------------------------------------------------------------
+  /** Opens a table for reading at a version (or WRITER = -1: newest applied state, follows the writer). CTRL_TREE = handle. */
+  treeOpen(version: number, tableId: number): Status;
+  treeClose(tree: number): void;
+  /** Rows in the table. */
+  treeRows(tree: number): number;
+  /** Looks a key up (key bytes at an absolute address). OK: CTRL_VALUE_*. NOT_FOUND, NEED_PAGE, … */
+  treeGet(tree: number, key: Address, keyLength: number): Status;
+  /** The same with the key tape of codec `codec` at `tape` (absolute). */
+  treeGetTyped(tree: number, codec: number, tape: Address): Status;
+  /**
+   * Starts a scan. Bounds are encoded keys (absolute addresses, copied): lower and upper with flags.
+   * flags: 1 lower exclusive, 2 upper inclusive, 4 reverse, 8 no upper bound, 16 keys only, 32 values only. CTRL_TREE = scan handle.
+   */
+  scanOpen(tree: number, lower: Address, lowerLength: number, upper: Address, upperLength: number, flags: number): Status;
+  /**
+   * Next rows: OK with CTRL_ROWS ≥ 1, or DONE. Index at CTRL_ROWS_AT: per row 4 u32 {key offset, key length, value offset, value length};
+   * offsets count from CTRL_DATA_AT. Value length 0xFFFFFFFF: 18 bytes describing an overflow run are there instead (pointer, length).
+   */
+  scanNext(scan: number, maxRows: number, maxBytes: number): Status;
+  /** Counts the remaining rows of a scan without copying them; at most `max` a call. CTRL_ROWS. MORE or DONE. */
+  scanCount(scan: number, max: number): Status;
+  scanClose(scan: number): void;
+
+  // ---- transactions ----------------------------------------------------------------------------------
+  /** Operation records (see OP_*) at arena offset `at` → body. `header` = arena offset of 36 bytes BODY_*, `extra` host bytes. CTRL_OUT_AT/COUNT = body and length. */
+  txnEncode(at: number, count: number, header: number, extra: number, extraLength: number): Status;
+  /** Takes a body that already exists (replay): copies it from an absolute address. */
+  txnLoad(body: Address, length: number): Status;
+  /** Applies the body to the private version and, when it succeeds, appends it to the group. NEED_PAGE, NEED_ROOM, NEED_RUN: call again. */
+  txnApply(): Status;
+  /** Sequence the last applied body took (0 = none) and its frame number. */
+  txnSequence(): number;
+  txnFrame(): number;
+
+  // ---- journal ---------------------------------------------------------------------------------------
+  /** Payload bytes and blocks (parity included) of the group gathered so far. */
+  groupBytes(): number;
+  groupBlocks(): number;
+  /** Bodies gathered so far. */
+  groupFrames(): number;
+  /** Closes the gathered group: CTRL_OUT_AT, CTRL_OUT_COUNT blocks of 4096 to write. The next body starts a new group. */
+  journalEncode(epoch: number, group: number, durableGroup: number): Status;
+  /** Drops the gathered group (batches that commit by their own checkpoint). */
+  groupClear(): void;
+
+  // ---- checkpoint ------------------------------------------------------------------------------------
+  /** Freezes the newest sealed version; resumable. */
+  freezeBegin(): Status;
+  /** Seals pages of the frozen version: CTRL_OUT_AT, CTRL_OUT_PAGE, CTRL_OUT_COUNT consecutive pages to write; then `sealWritten`. OK, DONE, NEED_PAGE. */
+  sealNext(maxPages: number): Status;
+  sealWritten(): void;
+  /** The frozen version's meta generation is durable (both copies). */
+  freezeDone(): void;
+  /** Pages the file needs: up to the highest in use by the durable generations. */
+  filePages(): number;
+
+  // ---- check, compact -----------------------------------------------------------------------------------
+  /** See assembly/check.ts. */
+  checkBegin(level: number): Status;
+  checkStep(maxPages: number): Status;
+}
