@@ -1,0 +1,215 @@
+// The shapes that go in and out of a store.
+import type { Environment } from "./environment.ts";
+import type { KernelModule } from "../kernel/loader.ts";
+
+/** When a receipt is delivered: after a sync, after a write that is synced within 100 ms, or at once (durable at checkpoints). */
+export type DurabilityMode = "sync" | "relaxed" | "none";
+
+/** Where syncs of commits run: chosen by measuring, always inside the turn, or always off the event loop. */
+export type SyncMode = "auto" | "inline" | "async";
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** Starts a new file where the storage is empty. Default false. */
+  create?: boolean;
+  /** Opens without writing: the journal is replayed into memory. Default false. */
+  readOnly?: boolean;
+  /** Page size of a new file: 4096 to 65536, a power of two. Default 4096. */
+  pageSize?: number;
+  /** Bytes of page cache. Default 16 MiB. */
+  cacheBytes?: number;
+  /** When receipts are delivered. Default "sync". */
+  durability?: DurabilityMode;
+  /** Where syncs of commits run. Default "auto": inside the turn while they take less than 1 ms. */
+  syncMode?: SyncMode;
+  /** Waits this long for more commits before a group closes, in milliseconds. Default 0: the group closes in a microtask. */
+  groupWindow?: number;
+  /** Commits that may wait at once; beyond it `commit` fails with UNAVAILABLE. Default 65536. */
+  queueCapacity?: number;
+  /** Largest transaction, and largest value, in bytes. Default 64 MiB. */
+  maxTransactionBytes?: number;
+  /** Checkpoints after this long without a commit, in milliseconds. 0 = never. Default 5000. */
+  idleCheckpoint?: number;
+  /** Clock, entropy and timers. Default: the platform's. */
+  environment?: Environment;
+  /** A compiled kernel, for runtimes that forbid compiling. */
+  wasm?: KernelModule;
+}
+
+/** What `stage` leaves in the arena. All offsets count from the arena's start. */
+export interface Staged {
+  /** Offset of the operation records (OP_*), a multiple of 4. */
+  at: number;
+  /** Number of records. */
+  count: number;
+  /** Offset of the extra bytes that the change record carries behind its effects. */
+  extraAt: number;
+  /** Their length; 0 = none. */
+  extraLength: number;
+}
+
+/** One transaction handed to the store. */
+export interface CommitRequest {
+  /**
+   * Writes operation records into the kernel's arena, at offsets from {@linkcode ARENA_START} on, and says where. Called exactly once, synchronously, when this
+   * transaction's turn has come: nearly always inside `commit`, later when earlier commits wait for a checkpoint. `store.newest` then shows the state that the
+   * transaction is applied to. What it throws rejects the commit with nothing applied.
+   */
+  stage(): Staged;
+  /** Takes the next change sequence and a row in the change log. Default true. */
+  change?: boolean;
+  /** The transaction's id from `newCommitId`, 32 hex digits. Default: a new one. */
+  commitId?: string;
+  /** When it was committed, milliseconds since 1970. Default: the clock, never less than the commit before. */
+  committedAt?: number;
+  /** Gives up while the transaction still waits for its turn; ignored once its turn has come. */
+  signal?: AbortSignal;
+}
+
+/** What a commit was given. */
+export interface Receipt {
+  /** Change sequence; 0 when the transaction is no change. */
+  readonly sequence: number;
+  /** 32 hex digits. */
+  readonly commitId: string;
+  /** Frame number. */
+  readonly frame: number;
+  /** Milliseconds since 1970. */
+  readonly committedAt: number;
+}
+
+/** What became of a commit id: applied with its sequence (0: no change) and frame, certainly not applied, or too long ago to tell. */
+export type Resolution =
+  | { readonly state: "applied"; readonly sequence: number; readonly frame: number }
+  | { readonly state: "not_applied" }
+  | { readonly state: "expired" };
+
+/** A table in the registry. */
+export interface TableInfo {
+  /** Never reused. */
+  readonly id: number;
+  /** Its name. */
+  readonly name: string;
+  /** Schema bytes as given at creation, or by `setSchema`. */
+  readonly schema: Uint8Array;
+}
+
+/** A table to create. */
+export interface TableDefinition {
+  /** Its name: 1 to 255 bytes of UTF-8 without NUL. */
+  name: string;
+  /** Schema bytes, kept as they are. */
+  schema: Uint8Array;
+}
+
+/** Bounds and direction of a scan. Keys are encoded. */
+export interface ScanOptions {
+  /** First key, inclusive unless `lowerExclusive`. Default: the start. */
+  lower?: Uint8Array;
+  /** Excludes `lower` itself. */
+  lowerExclusive?: boolean;
+  /** Last key, exclusive unless `upperInclusive`. Default: the end. */
+  upper?: Uint8Array;
+  /** Includes `upper` itself. */
+  upperInclusive?: boolean;
+  /** From the last key to the first. */
+  reverse?: boolean;
+  /** Leaves values out. */
+  keysOnly?: boolean;
+  /** Leaves keys out. */
+  valuesOnly?: boolean;
+}
+
+/** What recovery did when the store was opened. */
+export interface RecoveryReport {
+  /** The file was made new. */
+  created: boolean;
+  /** The last writer had closed it. */
+  clean: boolean;
+  /** Journal groups and frames applied again. */
+  groups: number;
+  /** Frames applied again. */
+  frames: number;
+  /** A torn group at the journal's end was cut: group number and what was kept of it. */
+  cut: { group: number; frames: number } | undefined;
+  /** Journal blocks rebuilt from parity: group number and block index. */
+  rebuilt: { group: number; block: number }[];
+  /** Meta slots that were written again from their copy: 0 A1, 1 B1, 2 A2, 3 B2. */
+  repairedSlots: number[];
+}
+
+/** A damaged place found by `check`. */
+export interface CheckProblem {
+  /** Page number; 0 = none in particular. */
+  page: number;
+  /** Reason in words. */
+  reason: string;
+  /** Expected number, where there is one. */
+  expected: number;
+  /** Actual number. */
+  actual: number;
+}
+
+/** What `check` found. */
+export interface CheckReport {
+  /** Pages looked at. */
+  pages: number;
+  /** Damage; empty = sound. */
+  problems: CheckProblem[];
+}
+
+/** A read transaction that is open. */
+export interface ReaderStats {
+  /** Milliseconds since it began. */
+  age: number;
+  /** Sequence it sees. */
+  sequence: number;
+}
+
+/** Numbers about a store. */
+export interface StoreStats {
+  /** Bytes of the file. */
+  fileBytes: number;
+  /** Page size. */
+  pageSize: number;
+  /** Journal capacity and bytes in use. */
+  journalBytes: number;
+  /** Journal bytes in use. */
+  journalUsed: number;
+  /** Journal extents. */
+  journalExtents: number;
+  /** Meta generation. */
+  generation: number;
+  /** Writer epoch. */
+  epoch: number;
+  /** Newest sequences: applied and durable. */
+  appliedSequence: number;
+  /** Newest durable sequence. */
+  durableSequence: number;
+  /** Newest durable frame. */
+  durableFrame: number;
+  /** Cache size and dirty pages. */
+  cachePages: number;
+  /** Dirty pages in the cache. */
+  dirtyPages: number;
+  /** Linear memory of the kernel. */
+  memoryBytes: number;
+  /** Commits acknowledged, groups, syncs, writes since opening. */
+  commits: number;
+  /** Groups written. */
+  groups: number;
+  /** Syncs. */
+  syncs: number;
+  /** Writes. */
+  writes: number;
+  /** Bytes written. */
+  bytesWritten: number;
+  /** Page reads. */
+  pageReads: number;
+  /** Checkpoints finished. */
+  checkpoints: number;
+  /** Commits that wait. */
+  waiting: number;
+  /** Open read transactions, oldest first. */
+  readers: ReaderStats[];
+}
