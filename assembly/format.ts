@@ -248,3 +248,47 @@ export const CTRL_KEY_LENGTH = 28;
 export const CTRL_TREE = 29;
 export const CTRL_WORDS = 64;
 // From word 32 on: 64-bit counters as f64, see kernel/abi.ts.
+
+// ---- codecs: compiled schemas, see assembly/codec.ts ---------------------------------------------------
+
+// A program is one byte CODEC_*, then one type, written as its kind and what the kind asks for.
+export const CODEC_KEY = 1;
+export const CODEC_RECORD = 2;
+
+export const KIND_U8 = 1;
+export const KIND_U16 = 2;
+export const KIND_U32 = 3;
+export const KIND_U53 = 4; // f64 slot
+export const KIND_U64 = 5; // i64 slot
+export const KIND_I8 = 6;
+export const KIND_I16 = 7;
+export const KIND_I32 = 8;
+export const KIND_I64 = 9; // i64 slot
+export const KIND_F32 = 10;
+export const KIND_F64 = 11;
+export const KIND_BOOL = 12; // f64 slot, 0 or 1
+export const KIND_TEXT = 13; // slot: u32 address, u32 length
+export const KIND_BYTES = 14; // slot: u32 address, u32 length
+export const KIND_FIXED = 15; // varint length; slot as bytes
+export const KIND_ENUM = 16; // varint number of values; f64 slot
+export const KIND_VECTOR = 17; // varint number of f32; slot: u32 address, u32 count
+export const KIND_LIST = 18; // element type; slot: u32 address, u32 count of element tapes
+export const KIND_UNION = 19; // varint number of variants, a record for each; slot: u32 tag, u32 address of the variant's tape
+export const KIND_RECORD = 20; // varint number of fields, their types, optional ones last; slots of the fields inline
+export const KIND_OPTIONAL = 21; // type; f64 slot (0 absent, 1 present), then the slots of the type. Only as a record's field
+
+/** Types may be nested this deep, the outermost counted. */
+export const CODEC_DEPTH = 16;
+/** Optional fields of one record: their presence bits are one varint. */
+export const CODEC_OPTIONALS = 64;
+/** Fields of one record, and values of an enum or variants of a union in a key. */
+export const CODEC_FIELDS = 1024;
+/** Set in the number of components of a key prefix: its last text or bytes component may go on. */
+export const PREFIX_OPEN = 0x80000000;
+
+// Reasons of VALUE_TOO_LONG (CTRL_ERROR_REASON); CTRL_ERROR_A = length, or 0xffffffff.
+export const LIMIT_VALUE = 1;
+export const LIMIT_BODY = 2;
+
+export const CTRL_TAPE_AT = 30; // decoded tape; rowsDecode: key tapes of all rows
+export const CTRL_TAPE_VALUES_AT = 31; // rowsDecode: value tapes of all rows
