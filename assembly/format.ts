@@ -292,3 +292,11 @@ export const LIMIT_BODY = 2;
 
 export const CTRL_TAPE_AT = 30; // decoded tape; rowsDecode: key tapes of all rows
 export const CTRL_TAPE_VALUES_AT = 31; // rowsDecode: value tapes of all rows
+
+// ---- space and check ------------------------------------------------------------------------------------
+
+/** Bitmap and index pages: their position within their level, u32, where tree pages have PAGE_CELLS and PAGE_HOLES. */
+export const BITMAP_POSITION = 28;
+// Index entry, behind the page header: pointer to a bitmap or a lower index page (page 0: nothing below is in use), then u32 pages in use below it.
+export const BITMAP_USED = 14;
+export const BITMAP_ENTRY = 18;
