@@ -108,8 +108,13 @@ export interface BunFfi {
   /** Loads a library. */
   dlopen(
     library: string,
-    symbols: { flock: { args: readonly string[]; returns: string } },
-  ): { symbols: { flock(fd: number, operation: number): number } };
+    symbols: Record<string, { args: readonly string[]; returns: string }>,
+  ): { symbols: Record<string, (...args: number[]) => number> };
+  /** Reads memory by address. */
+  read: {
+    /** A signed 32-bit number. */
+    i32(address: number, offset: number): number;
+  };
 }
 
 interface NodeProcess {
