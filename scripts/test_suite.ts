@@ -1,0 +1,189 @@
+// Runs the test files on Deno, Bun and Node: one process for each file and runtime, so that a crash, a leak or a hang stays in its file.
+//
+// Deno runs the sources. Bun and Node run one esbuild bundle of each file, with @std/assert replaced by tests/support/assert.ts. Every runtime writes a
+// JUnit file; a file must run the same tests, by name, on all of them.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { build } from "esbuild";
+import { type Job, type JobResult, runProgram, tail } from "./gate.ts";
+import type { Runtimes } from "./tools.ts";
+
+/** A runtime of the suite. */
+export type RuntimeName = "deno" | "bun" | "node";
+/** All of them, in the order of the summary. */
+export const RUNTIMES: readonly RuntimeName[] = ["deno", "bun", "node"];
+
+const BUNDLES = ".build/tests";
+const REPORTS = ".build/reports";
+const TIMINGS = ".build/timings.json";
+const TIMEOUT_SECONDS = 1800;
+
+/** Names of the tests that ran, by runtime and file. */
+export type Ran = Map<RuntimeName, Map<string, string[]>>;
+
+/** How to run the suite. */
+export interface SuiteOptions {
+  runtimes: Runtimes;
+  on: readonly RuntimeName[];
+  files: string[];
+  importMap: string | undefined;
+  /** Runs only tests whose name matches. */
+  name: string | undefined;
+  ran: Ran;
+}
+
+/** Every test file, sorted. */
+export function testFiles(): string[] {
+  return readdirSync("tests", { recursive: true }).map((name) => `tests/${String(name).replaceAll("\\", "/")}`)
+    .filter((path) => path.endsWith("_test.ts")).sort();
+}
+
+/** Seconds that jobs took in earlier runs, by stage and name. */
+export function readTimings(): Record<string, number> {
+  return existsSync(TIMINGS) ? JSON.parse(readFileSync(TIMINGS, "utf8")) as Record<string, number> : {};
+}
+
+/** Keeps what jobs took for the next run. */
+export function writeTimings(timings: Record<string, number>): void {
+  writeFileSync(TIMINGS, JSON.stringify(timings, null, 2) + "\n");
+}
+
+async function bundle(files: string[]): Promise<void> {
+  rmSync(BUNDLES, { recursive: true, force: true });
+  await build({
+    entryPoints: files,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    outdir: BUNDLES,
+    outbase: "tests",
+    outExtension: { ".js": ".mjs" },
+    external: ["bun:*"],
+    alias: { "@std/assert": "./tests/support/assert.ts" },
+    sourcemap: "inline",
+    sourcesContent: false,
+    logLevel: "error",
+  });
+}
+
+function bundleOf(file: string): string {
+  return `${BUNDLES}/${file.replace(/^tests\//, "").replace(/\.ts$/, ".mjs")}`;
+}
+
+function command(options: SuiteOptions, runtime: RuntimeName, file: string, report: string): [string, string[]] {
+  const { name, importMap, runtimes } = options;
+  switch (runtime) {
+    case "deno": {
+      const mapped = importMap === undefined ? [] : ["--import-map", importMap];
+      const filter = name === undefined ? [] : ["--filter", `/${name}/`];
+      return [runtimes.deno, ["test", "-A", "--no-check", ...mapped, ...filter, "--junit-path", report, file]];
+    }
+    case "bun": {
+      const filter = name === undefined ? [] : ["-t", name];
+      const output = ["--reporter=junit", `--reporter-outfile=${report}`];
+      return [runtimes.bun, ["test", `--timeout=${TIMEOUT_SECONDS * 1000}`, ...output, ...filter, `./${bundleOf(file)}`]];
+    }
+    case "node": {
+      const filter = name === undefined ? [] : [`--test-name-pattern=${name}`];
+      const reporters = ["junit", report, "spec", "stdout"];
+      const output = [`--test-reporter=${reporters[0]}`, `--test-reporter-destination=${reporters[1]}`]
+        .concat(`--test-reporter=${reporters[2]}`, `--test-reporter-destination=${reporters[3]}`);
+      return [runtimes.node, ["--no-warnings", "--enable-source-maps", ...output, ...filter, bundleOf(file)]];
+    }
+  }
+}
+
+interface Case {
+  name: string;
+  failed: boolean;
+  skipped: boolean;
+}
+
+function unescape(text: string): string {
+  return text.replace(/&(?:#x([0-9a-f]+)|#([0-9]+)|(lt|gt|quot|apos|amp));/gi, (_all, hex, decimal, word) => {
+    if (hex !== undefined) return String.fromCodePoint(parseInt(hex, 16));
+    if (decimal !== undefined) return String.fromCodePoint(parseInt(decimal, 10));
+    return { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" }[word as string]!;
+  });
+}
+
+/** The test cases of a JUnit file. */
+export function parseJunit(xml: string): Case[] {
+  const cases: Case[] = [];
+  for (const match of xml.matchAll(/<testcase((?:\s+[\w:-]+="[^"]*")*)\s*(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
+    const name = /\sname="([^"]*)"/.exec(match[1]!)?.[1] ?? "";
+    const inner = match[2] ?? "";
+    // Node 20 escapes quotes twice and ">" not at all
+    cases.push({
+      name: unescape(name.replaceAll("&amp;quot;", "&quot;")),
+      failed: /<(failure|error)\b/.test(inner),
+      skipped: /<skipped\b/.test(inner),
+    });
+  }
+  return cases;
+}
+
+async function runFile(options: SuiteOptions, runtime: RuntimeName, file: string): Promise<JobResult> {
+  const base = `${REPORTS}/${runtime}/${file.replace(/^tests\//, "").replace(/\.ts$/, "")}`;
+  const report = `${base}.xml`;
+  mkdirSync(dirname(report), { recursive: true });
+  rmSync(report, { force: true });
+  const [cmd, args] = command(options, runtime, file, report);
+  const output = await runProgram(cmd, args, TIMEOUT_SECONDS);
+  writeFileSync(`${base}.log`, output.text);
+
+  const cases = existsSync(report) ? parseJunit(readFileSync(report, "utf8")) : [];
+  const ran = cases.filter((item) => !item.skipped);
+  options.ran.get(runtime)!.set(file, ran.map((item) => item.name).sort());
+  const bad = ran.filter((item) => item.failed);
+  const failures = bad.map((item, i) => `${runtime} ${file}: ${item.name}${i === bad.length - 1 ? `\n${tail(output.text)}` : ""}`);
+  if (output.timedOut) failures.push(`${runtime} ${file}: ended after ${TIMEOUT_SECONDS} s\n${tail(output.text)}`);
+  else if (output.code !== 0 && bad.length === 0 && !(options.name !== undefined && ran.length === 0)) {
+    failures.push(`${runtime} ${file}: exit code ${output.code}\n${tail(output.text)}`);
+  }
+  if (options.name === undefined) {
+    for (const item of cases.filter((item) => item.skipped)) failures.push(`${runtime} ${file}: skipped: ${item.name}`);
+    if (cases.length === 0 && failures.length === 0) failures.push(`${runtime} ${file}: no test ran\n${tail(output.text)}`);
+  }
+  return { passed: ran.length - bad.length, failures };
+}
+
+/** One job for every test file and runtime. Bundles first when Bun or Node take part. */
+export async function suiteJobs(options: SuiteOptions): Promise<Job[]> {
+  if (options.on.some((runtime) => runtime !== "deno")) await bundle(options.files);
+  const timings = readTimings();
+  const jobs: Job[] = [];
+  for (const runtime of options.on) {
+    options.ran.set(runtime, new Map());
+    for (const file of options.files) {
+      const weight = timings[`${runtime} ${file}`] ?? 1000;
+      jobs.push({ stage: runtime, name: file, weight, run: () => runFile(options, runtime, file) });
+    }
+  }
+  return jobs;
+}
+
+/** Where the runtimes did not run the same tests, in words. */
+export function differences(ran: Ran): string[] {
+  const found: string[] = [];
+  const [first, ...others] = [...ran.keys()];
+  if (first === undefined) return found;
+  for (const [file, names] of ran.get(first)!) {
+    for (const other of others) {
+      const theirs = ran.get(other)!.get(file) ?? [];
+      if (theirs.join("\n") === names.join("\n")) continue;
+      const missing = names.filter((name) => !theirs.includes(name)), extra = theirs.filter((name) => !names.includes(name));
+      found.push(
+        `${file}: ${first} ran ${names.length} tests, ${other} ${theirs.length}; only ${first}: ${list(missing)}; only ${other}: ${
+          list(extra)
+        }`,
+      );
+    }
+  }
+  return found;
+}
+
+function list(names: string[]): string {
+  return names.length === 0 ? "none" : names.slice(0, 5).join(", ") + (names.length > 5 ? " …" : "");
+}

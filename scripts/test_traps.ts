@@ -1,0 +1,86 @@
+// No second implementation: with any one export of the kernel replaced by a trap, the smoke suite must fail.
+//
+// For each exported function a module is made whose export of that name does nothing but trap (calls inside the kernel keep the real one). A control, rewritten the same
+// way without a trap, must pass, so that a failure means the trap and not the rewriting.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import binaryen from "binaryen";
+import { build } from "esbuild";
+import { type Job, type JobResult, runProgram, tail } from "./gate.ts";
+import type { Runtimes } from "./tools.ts";
+
+const OUT = ".build/traps";
+const BATCHES = 2;
+
+/** Exports that are no part of the data path, each with the reason. */
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  pageAbandon: "only after a failed read",
+};
+
+/** What run_traps.ts answers: for each module, why the suite failed; null when it passed. */
+type Outcomes = Record<string, string | null>;
+
+/** Exported functions of a module. */
+function exportedFunctions(wasm: Uint8Array<ArrayBuffer>): string[] {
+  return WebAssembly.Module.exports(new WebAssembly.Module(wasm)).filter((item) => item.kind === "function").map((item) => item.name)
+    .sort();
+}
+
+/** The module with one export, when named, replaced by a trap. */
+export function withTrap(wasm: Uint8Array, name: string | undefined): Uint8Array {
+  const module = binaryen.readBinary(wasm);
+  module.setFeatures(binaryen.Features.All);
+  if (name !== undefined) {
+    const { value } = binaryen.getExportInfo(module.getExport(name));
+    const { params, results } = binaryen.getFunctionInfo(module.getFunction(value));
+    module.removeExport(name);
+    module.addFunction("trap", params, results, [], module.unreachable());
+    module.addFunctionExport("trap", name);
+  }
+  const bytes = module.emitBinary();
+  module.dispose();
+  return bytes;
+}
+
+/** Jobs that together run the smoke suite once for each trapped export, and once for the control. */
+export function trapJobs(runtimes: Runtimes): Job[] {
+  const wasm = new Uint8Array(readFileSync("core.wasm"));
+  const names = exportedFunctions(wasm).filter((name) => !(name in EXCEPTIONS));
+  let ready: Promise<unknown> | undefined;
+
+  async function prepare(): Promise<void> {
+    rmSync(OUT, { recursive: true, force: true });
+    mkdirSync(OUT, { recursive: true });
+    writeFileSync(`${OUT}/control.wasm`, withTrap(wasm, undefined));
+    for (const name of names) writeFileSync(`${OUT}/${name}.wasm`, withTrap(wasm, name));
+    await build({
+      entryPoints: ["tests/tooling/scripts/run_traps.ts"],
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      outfile: `${OUT}/run_traps.mjs`,
+      alias: { "@std/assert": "./tests/support/assert.ts" },
+      external: ["bun:*"],
+      logLevel: "error",
+    });
+  }
+
+  async function runBatch(batch: string[]): Promise<JobResult> {
+    await (ready ??= prepare());
+    const { code, text } = await runProgram(runtimes.node, ["--no-warnings", `${OUT}/run_traps.mjs`, OUT, "control", ...batch], 600);
+    const line = text.split("\n").find((line) => line.startsWith("OUTCOMES "));
+    if (code !== 0 || line === undefined) return { passed: 0, failures: [`traps: exit code ${code}\n${tail(text)}`] };
+    const outcomes = JSON.parse(line.slice("OUTCOMES ".length)) as Outcomes;
+    if (outcomes.control !== null) return { passed: 0, failures: [`traps: the smoke suite fails without a trap: ${outcomes.control}`] };
+    const failures = batch.filter((name) => typeof outcomes[name] !== "string")
+      .map((name) => `traps: the smoke suite passes with ${name} replaced by a trap: is there a second implementation?`);
+    return { passed: batch.length - failures.length, failures };
+  }
+
+  return Array.from({ length: BATCHES }, (_, i) => ({
+    stage: "traps",
+    name: `traps: each export of the kernel is needed, part ${i + 1} of ${BATCHES}`,
+    weight: 900,
+    run: () => runBatch(names.filter((_name, index) => index % BATCHES === i)),
+  }));
+}

@@ -1,0 +1,105 @@
+// The directions of the architecture: who may import whom, and where runtime globals, WebAssembly, the clock and entropy may appear.
+import { readFileSync } from "node:fs";
+import { assert, assertEquals } from "@std/assert";
+import { test } from "../support/harness.ts";
+import { codeOf, importsOf, sourceFiles } from "../support/source.ts";
+
+/** A layer and the layers it may import besides itself. Everything may import errors.ts; errors.ts imports nothing. */
+const BELOW: Record<string, readonly string[]> = {
+  "mod.ts": ["manifest", "schema", "store", "kernel", "storage", "errors.ts"],
+  manifest: ["schema", "store", "kernel", "storage", "errors.ts", "format"],
+  schema: ["kernel", "errors.ts", "format"],
+  store: ["kernel", "storage", "errors.ts", "format"],
+  kernel: ["errors.ts", "format"],
+  storage: ["errors.ts"],
+  "errors.ts": [],
+};
+
+const ENVIRONMENT = "src/store/environment.ts";
+const FILES = ["mod.ts", ...sourceFiles("src")];
+
+function layerOf(path: string): string {
+  if (path === "mod.ts") return path;
+  if (path === "assembly/format.ts") return "format";
+  return path.split("/")[1]!;
+}
+
+/** Places, as path:line, where a pattern occurs in code (not in comments or texts) of files that may not have it. */
+function places(pattern: RegExp, allowed: (path: string) => boolean): string[] {
+  const found: string[] = [];
+  for (const path of FILES.filter((path) => !allowed(path))) {
+    const code = codeOf(readFileSync(path, "utf8"));
+    for (const match of code.matchAll(pattern)) found.push(`${path}:${code.slice(0, match.index).split("\n").length} ${match[0]}`);
+  }
+  return found;
+}
+
+test("layers: imports point down", () => {
+  const wrong: string[] = [];
+  for (const path of FILES) {
+    const layer = layerOf(path);
+    const below = BELOW[layer];
+    assert(below !== undefined, `${path} belongs to no layer`);
+    for (const item of importsOf(path)) {
+      if (item.path === undefined) continue;
+      const target = layerOf(item.path);
+      if (target !== layer && !below.includes(target)) wrong.push(`${path} imports ${item.path}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+test("layers: kernel and storage do not know each other", () => {
+  const wrong = FILES.flatMap((path) => importsOf(path).map((item) => [layerOf(path), layerOf(item.path ?? "src/none")].sort().join(" ")))
+    .filter((pair) => pair === "kernel storage");
+  assertEquals(wrong, []);
+});
+
+test("layers: every import of the package is relative", () => {
+  assertEquals(
+    FILES.flatMap((path) =>
+      importsOf(path).filter((item) => item.path === undefined && !item.dynamic).map((item) => `${path}: ${item.specifier}`)
+    ),
+    [],
+  );
+});
+
+test("layers: nothing reachable from mod.ts imports node: statically", () => {
+  const reached = new Set<string>();
+  const wrong: string[] = [];
+  const queue = ["mod.ts"];
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    if (reached.has(path)) continue;
+    reached.add(path);
+    for (const item of importsOf(path)) {
+      if (item.specifier.startsWith("node:") || item.specifier.startsWith("bun:")) wrong.push(`${path}: ${item.specifier}`);
+      if (item.path !== undefined) queue.push(item.path);
+    }
+  }
+  assertEquals(wrong, []);
+  assert(reached.has("src/kernel/loader.ts"), "the walk from mod.ts did not reach the kernel's loader");
+});
+
+test("layers: runtime globals only in src/storage", () => {
+  const globals =
+    /(?<![.\w$#])(?:Deno|Bun|process|Buffer|require|__dirname|__filename)\b|\bglobalThis\s*(?:\?\.|\.)\s*(?:Deno|Bun|process|Buffer)\b/g;
+  assertEquals(places(globals, (path) => path.startsWith("src/storage/")), []);
+});
+
+test("layers: WebAssembly only in src/kernel", () => {
+  assertEquals(places(/(?<![.\w$#])WebAssembly\b/g, (path) => path.startsWith("src/kernel/")), []);
+});
+
+test("layers: clock, entropy and timers only in src/store/environment.ts", () => {
+  const outside =
+    /\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|(?<![.\w$#])(?:crypto|performance|setTimeout|setInterval|setImmediate)\b/g;
+  assertEquals(places(outside, (path) => path === ENVIRONMENT), []);
+});
+
+test("layers: codeOf blanks comments, texts and regular expressions and keeps the code between them", () => {
+  const source = 'a("Deno"); // Deno\nb(`Deno ${c("x", { d: 1 })} Deno`); /* Bun\n */ const r = /["Deno]\\//g; e / f / g;';
+  const code = codeOf(source);
+  assertEquals(code.length, source.length);
+  assert(!/Deno|Bun/.test(code), code);
+  for (const kept of ["a(", "b(", "c(", "{ d: 1 }", "const r =", "e / f / g"]) assert(code.includes(kept), kept);
+});
