@@ -1,6 +1,6 @@
 // The shapes that go in and out of a store.
 import type { Environment } from "./environment.ts";
-import type { KernelModule } from "../kernel/loader.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 
 /** When a receipt is delivered: after a sync, after a write that is synced within 100 ms, or at once (durable at checkpoints). */
 export type DurabilityMode = "sync" | "relaxed" | "none";
@@ -33,7 +33,7 @@ export interface StoreOptions {
   /** Clock, entropy and timers. Default: the platform's. */
   environment?: Environment;
   /** A compiled kernel, for runtimes that forbid compiling. */
-  wasm?: KernelModule;
+  wasm?: ConstructorParameters<typeof Kernel>[0];
 }
 
 /** What `stage` leaves in the arena. All offsets count from the arena's start. */
