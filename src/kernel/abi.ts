@@ -114,4 +114,29 @@ export interface KernelExports {
   /** See assembly/check.ts. */
   checkBegin(level: number): Status;
   checkStep(maxPages: number): Status;
+
+  // ---- codecs ------------------------------------------------------------------------------------------
+  /** Registers a schema program (CODEC_*, KIND_* of format.ts). Its id, from 1 on, or the negative of a status. */
+  codecRegister(at: Address, length: number): number;
+  /** Forgets a codec. */
+  codecRelease(codec: number): void;
+  /** Bytes of tape that a key or record of the codec takes. */
+  codecTape(codec: number): number;
+  /** Encodes the key tape at `tape`; addresses on it count from `base`. Length, or the negative of KEY_TOO_LONG or INVALID_FIELD. */
+  codecKeyEncode(codec: number, tape: Address, base: Address, out: Address, limit: number): number;
+  /** The same for the first `components` components (with PREFIX_OPEN set, the last one may go on): what all such keys begin with. */
+  codecKeyEncodePrefix(codec: number, tape: Address, base: Address, components: number, out: Address, limit: number): number;
+  /** Turns a prefix into the first key behind all that begin with it, in place. New length; 0 = there is none. */
+  codecKeySuccessor(at: Address, length: number): number;
+  /** Decodes a key to the tape at `tape` (0: the kernel's own); CTRL_TAPE_AT = tape, valid until the next decoding call. OK or CORRUPT_RECORD. */
+  codecKeyDecode(codec: number, key: Address, length: number, tape: Address): Status;
+  /** Encodes the record tape at `tape`. Length, or the negative of INVALID_FIELD or VALUE_TOO_LONG (longer than `limit`). */
+  codecRecordEncode(codec: number, tape: Address, base: Address, out: Address, limit: number): number;
+  /** Decodes a record to the tape at `tape` (0: the kernel's own); CTRL_TAPE_AT = tape, valid until the next decoding call. OK or CORRUPT_RECORD. */
+  codecRecordDecode(codec: number, at: Address, length: number, tape: Address): Status;
+  /**
+   * Decodes a scanned chunk; codec 0 leaves that side out. CTRL_TAPE_AT and CTRL_TAPE_VALUES_AT = first key and value tape, `codecTape` bytes apart,
+   * valid until the next decoding call. CTRL_ERROR_OP = the row that is damaged.
+   */
+  rowsDecode(rowsAt: Address, rows: number, dataAt: Address, keyCodec: number, valueCodec: number): Status;
 }
