@@ -196,17 +196,11 @@ export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void
 }
 
 function matches(actual: unknown, expected: unknown): boolean {
-  if (
-    typeof expected !== "object" || expected === null || ArrayBuffer.isView(expected) || expected instanceof Date ||
-    expected instanceof RegExp
-  ) {
-    return equal(actual, expected);
-  }
-  if (typeof actual !== "object" || actual === null) return false;
-  if (Array.isArray(expected) && !Array.isArray(actual)) return false;
-  return Reflect.ownKeys(expected).every((key) =>
-    key in actual && matches((actual as Record<PropertyKey, unknown>)[key], (expected as Record<PropertyKey, unknown>)[key])
-  );
+  const open = Array.isArray(expected) || (typeof expected === "object" && expected !== null && plain(expected));
+  if (!open) return equal(actual, expected);
+  if (typeof actual !== "object" || actual === null || Array.isArray(actual) !== Array.isArray(expected)) return false;
+  const have = actual as Record<PropertyKey, unknown>, want = expected as Record<PropertyKey, unknown>;
+  return [...Object.keys(want), ...symbols(want)].every((key) => key in have && matches(have[key], want[key]));
 }
 
 /** Fails unless `actual` has everything that `expected` has; properties beyond it are ignored. */
