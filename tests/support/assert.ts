@@ -26,7 +26,7 @@ function show(value: unknown): string {
   }
   if (typeof value === "object" && value !== null) {
     try {
-      const text = JSON.stringify(value, (_key, inner) => typeof inner === "bigint" ? `${inner}n` : inner);
+      const text = JSON.stringify(value, (_key, inner) => typeof inner === "bigint" || inner instanceof Uint8Array ? show(inner) : inner);
       return text.length > 600 ? text.slice(0, 600) + " …" : text;
     } catch {
       return String(value);
