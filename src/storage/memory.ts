@@ -8,7 +8,7 @@ import { processId, runtimeName } from "./platform.ts";
 import { claimIdentity } from "./registry.ts";
 import type { Durability, LockHolder, LockRequest, LockStrength, Storage, StorageLock } from "./storage.ts";
 
-const CHUNK = 1 << 18;
+const CHUNK = 1 << 16;
 
 let files = 0;
 const named = new Map<string, MemoryFile>();
