@@ -103,8 +103,8 @@ export function tryClaim(fs: NodeFs, folder: string, lockFd: number, record: Loc
       return claimOf(fs, path, lockFd, record, previous);
     }
     removeFlag(fs, path);
-    // A rival that has won stands in the lock file. One that has not may lose to us as we lose to it: both try again, after unlike pauses.
-    if (written?.nonce === rival.nonce || attempt === ATTEMPTS) return rival;
+    // A claimant that has won stands in the lock file. Any other rival may yet step back, as we do: try again, after a pause unlike that of others.
+    if ((rival.strength === "claim" && written?.nonce === rival.nonce) || attempt === ATTEMPTS) return rival;
     pause(1 + (record.nonce.charCodeAt(attempt % record.nonce.length) + record.pid) % 13);
   }
 }

@@ -88,16 +88,27 @@ export class FileLock implements StorageLock {
     if (kernel === "unsupported") return this.#takeClaim(request);
     this.#kernel.push(kernel);
     this.#lockData();
-    this.#previous = readRecord(this.#fs, this.#lockFd);
+    const before = readRecord(this.#fs, this.#lockFd);
+    if (before !== undefined && (before.strength === "kernel" || !mayBeAlive(this.#fs, before))) this.#previous = before;
     this.#record = recordOf(this.#fs, request, "kernel");
     this.#write(this.#record);
-    const rivals = findRivals(this.#fs, `${path}.lock.d`);
-    if (rivals.alive !== undefined) {
-      this.#write(rivals.alive);
-      this.#written = false;
-      this.#failLocked(rivals.alive);
+    this.#outlast(`${path}.lock.d`, before);
+  }
+
+  // Claimants that see our record give way; one that had looked before it stood there has won, and leaves its own record in the lock file.
+  #outlast(folder: string, before: LockRecord | undefined): void {
+    for (let look = 1;; look++) {
+      const { alive, dead } = findRivals(this.#fs, folder);
+      this.#previous ??= dead;
+      if (alive === undefined) return;
+      const won = before?.nonce === alive.nonce || readRecord(this.#fs, this.#lockFd)?.nonce === alive.nonce;
+      if (won || look === HOLDER_LOOKS) {
+        this.#write(alive);
+        this.#written = false;
+        this.#failLocked(alive);
+      }
+      pause(HOLDER_PAUSE);
     }
-    this.#previous ??= rivals.dead;
   }
 
   #takeClaim(request: LockRequest): void {
