@@ -3,8 +3,9 @@
 // The body lies in one growing block of the kernel. It stays valid until the next `bodyEncode`. Reading trusts nothing: a body comes from the
 // journal or the change log, and a wrong length in it must not lead outside.
 import {
-  BODY_EFFECTS, BODY_EXTRA, BODY_HEADER, CODEC_KEY, CODEC_RECORD, CTRL_ERROR_A, CTRL_ERROR_FIELD, CTRL_ERROR_OP, CTRL_ERROR_REASON, CTRL_OUT_AT,
-  CTRL_OUT_COUNT, EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_DROP_TABLE, EFFECT_HIDDEN, EFFECT_PUT, FIELD_TYPE, INVALID_FIELD, KEY_MAX, KEY_TOO_LONG,
+  BODY_EFFECTS, BODY_EXTRA, BODY_HEADER, CODEC_KEY, CODEC_RECORD, CORRUPT_RECORD, CTRL_DATA_AT, CTRL_DATA_LENGTH, CTRL_ERROR_A, CTRL_ERROR_FIELD, CTRL_ERROR_OP, CTRL_ERROR_REASON, CTRL_OUT_AT,
+  CTRL_OUT_COUNT, CTRL_ROWS, CTRL_ROWS_AT, EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_DROP_TABLE, EFFECT_HIDDEN, EFFECT_KEY_AT_WORD, EFFECT_KEY_LENGTH_WORD, EFFECT_KIND_WORD,
+  EFFECT_PUT, EFFECT_TABLE_WORD, EFFECT_TAG_WORD, EFFECT_VALUE_AT_WORD, EFFECT_VALUE_LENGTH_WORD, EFFECT_WORDS, FIELD_TYPE, INVALID_FIELD, KEY_MAX, KEY_TOO_LONG,
   LIMIT_BODY, LIMIT_VALUE, OK, OP_KEY_AT, OP_KEY_CODEC, OP_KEY_LENGTH, OP_KIND, OP_TABLE, OP_VALUE_AT, OP_VALUE_CODEC, OP_VALUE_LENGTH, OP_WORDS,
   OUT_OF_MEMORY, VALUE_TOO_LONG,
 } from "./format";
@@ -12,7 +13,7 @@ import { copyBytes, varintLoad, varintNext, varintSize, varintStore } from "./by
 import { codecRoot } from "./codec";
 import { setWord } from "./ctrl";
 import { codecKeyEncode } from "./key";
-import { release, resize, roomOf } from "./mem";
+import { allocate, release, resize, roomOf } from "./mem";
 import { recordMeasure, recordWrite } from "./record";
 
 /** A block above this is given back before the next body. */
@@ -214,4 +215,51 @@ export function effectNext(at: usize, end: usize): usize {
   effectValueAt = at;
   effectValueLength = <u32> length;
   return at + <usize> length;
+}
+
+// ---- whole bodies for the host ----------------------------------------------------------------------------
+
+let index: usize = 0;
+let indexSize: u32 = 0;
+
+/**
+ * Reads a body of the change log: CTRL_ROWS_AT is an index of EFFECT_WORDS u32 an effect (EFFECT_*_WORD, absolute addresses), CTRL_ROWS their number,
+ * CTRL_DATA_AT and CTRL_DATA_LENGTH the host's extra bytes. The index stays valid until the next `bodyRead`. CORRUPT_RECORD when it is no body.
+ */
+export function bodyRead(at: usize, length: u32): i32 {
+  if (length < BODY_HEADER) return CORRUPT_RECORD;
+  const count = load<u32>(at, BODY_EFFECTS);
+  const extra = load<u32>(at, BODY_EXTRA);
+  const room = length - BODY_HEADER;
+  // An effect takes at least four bytes.
+  if (extra > room || count > (room - extra) >>> 2) return CORRUPT_RECORD;
+  const size = max<u32>(count * (EFFECT_WORDS << 2), 16);
+  if (size > indexSize || indexSize > KEEP_SIZE) {
+    release(index, indexSize);
+    indexSize = 0;
+    index = allocate(size);
+    if (!index) return OUT_OF_MEMORY;
+    indexSize = roomOf(size);
+  }
+  const end = at + length - extra;
+  let next = at + BODY_HEADER;
+  let row = index;
+  for (let i: u32 = 0; i < count; i++) {
+    next = effectNext(next, end);
+    if (!next) return CORRUPT_RECORD;
+    store<u32>(row, effectKind | (effectHidden ? EFFECT_HIDDEN : 0), EFFECT_KIND_WORD << 2);
+    store<u32>(row, effectTag, EFFECT_TAG_WORD << 2);
+    store<u32>(row, effectTable, EFFECT_TABLE_WORD << 2);
+    store<u32>(row, <u32> effectKeyAt, EFFECT_KEY_AT_WORD << 2);
+    store<u32>(row, effectKeyLength, EFFECT_KEY_LENGTH_WORD << 2);
+    store<u32>(row, <u32> effectValueAt, EFFECT_VALUE_AT_WORD << 2);
+    store<u32>(row, effectValueLength, EFFECT_VALUE_LENGTH_WORD << 2);
+    row += EFFECT_WORDS << 2;
+  }
+  if (next != end) return CORRUPT_RECORD;
+  setWord(CTRL_ROWS_AT, <u32> index);
+  setWord(CTRL_ROWS, count);
+  setWord(CTRL_DATA_AT, <u32> end);
+  setWord(CTRL_DATA_LENGTH, extra);
+  return OK;
 }

@@ -293,6 +293,16 @@ export const LIMIT_BODY = 2;
 export const CTRL_TAPE_AT = 30; // decoded tape; rowsDecode: key tapes of all rows
 export const CTRL_TAPE_VALUES_AT = 31; // rowsDecode: value tapes of all rows
 
+// Index that bodyRead makes: u32 words of one effect. Addresses are absolute; a delete has no value, that of a range is its exclusive upper key.
+export const EFFECT_KIND_WORD = 0; // with EFFECT_HIDDEN
+export const EFFECT_TAG_WORD = 1;
+export const EFFECT_TABLE_WORD = 2;
+export const EFFECT_KEY_AT_WORD = 3;
+export const EFFECT_KEY_LENGTH_WORD = 4;
+export const EFFECT_VALUE_AT_WORD = 5;
+export const EFFECT_VALUE_LENGTH_WORD = 6;
+export const EFFECT_WORDS = 8;
+
 // ---- space and check ------------------------------------------------------------------------------------
 
 /** Bitmap and index pages: their position within their level, u32, where tree pages have PAGE_CELLS and PAGE_HOLES. */

@@ -59,3 +59,18 @@ export function resize(block: usize, oldSize: u32, size: u32, keep: u32): usize 
   }
   return moved;
 }
+
+/** `size` bytes (a multiple of 16) that are never given back, at an address that is `offset` modulo 64; 0 when memory cannot grow. */
+export function allocateForever(size: u32, offset: u32): usize {
+  if (!top) top = (__heap_base + 15) & ~(<usize> 15);
+  const at = ((top - offset + 63) & ~(<usize> 63)) + offset;
+  const end = <u64> at + size;
+  const have = <u64> memory.size() << 16;
+  if (end > have) {
+    const step: u64 = 1 << 20;
+    const want = <i32> ((max<u64>(end - have, step) + 65535) >> 16);
+    if (memory.grow(want) < 0 && memory.grow(<i32> ((end - have + 65535) >> 16)) < 0) return 0;
+  }
+  top = (<usize> end + 15) & ~(<usize> 15);
+  return at;
+}

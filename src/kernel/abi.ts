@@ -29,8 +29,20 @@ export interface KernelExports {
   spillNext(): Status;
   /** The page named by `spillNext` has been written. */
   spillDone(): void;
-  /** Where spilled pages start: a page number beyond the end of the file. Set before the first spill, moved when the file grows. */
+  /** Where spilled pages start: a page number beyond the end of the file. Set before the first spill; raising it later moves only new ones. */
   spillBase(page: number): void;
+  /** Pages spilled and still needed. */
+  spilledPages(): number;
+  /** When nothing is spilled: starts over at `page`. */
+  spillReset(page: number): void;
+  /** Dirty frames; pages in overflow runs written since the last freeze. Both count towards the next checkpoint. */
+  dirtyPages(): number;
+  dirtyRunPages(): number;
+  cacheReads(): number;
+  cacheEvictions(): number;
+  cacheSpills(): number;
+  /** Superseded pages that only pinned versions keep. */
+  pinnedPages(): number;
 
   // ---- versions --------------------------------------------------------------------------------------
   /** Takes the state from a meta slot (4096 bytes at `at`, already checked by the host) and, unless 0, the older generation's at `older`. */
@@ -44,12 +56,13 @@ export interface KernelExports {
   versionFrame(version: number): number;
   /** Flushes touched roots into the roots tree and closes the private version. CTRL_TREE = version id (small integer). Nothing to seal: DONE. */
   groupSeal(): Status;
-  /** Drops everything since the last seal. */
+  /** Drops everything since the last seal from the trees. The gathered journal group is not touched: see groupBody, groupClear. */
   groupDiscard(): void;
   /** The version that readers see from now on. Releases the one before unless pinned. */
   versionPublish(version: number): void;
-  /** The published version's id. */
+  /** The published version's id; the newest sealed one's. */
   versionPublished(): number;
+  versionNewest(): number;
   versionPin(version: number): void;
   versionUnpin(version: number): void;
 
@@ -57,8 +70,10 @@ export interface KernelExports {
   /** Opens a table for reading at a version (or WRITER = -1: newest applied state, follows the writer). CTRL_TREE = handle. */
   treeOpen(version: number, tableId: number): Status;
   treeClose(tree: number): void;
-  /** Rows in the table. */
+  /** Rows in the table; pages of its overflow runs; level of its root page (0: one leaf). Negative: its record is not resident (writer handles only): look any key up first. */
   treeRows(tree: number): number;
+  treeRunPages(tree: number): number;
+  treeLevel(tree: number): number;
   /** Looks a key up (key bytes at an absolute address). OK: CTRL_VALUE_*. NOT_FOUND, NEED_PAGE, … */
   treeGet(tree: number, key: Address, keyLength: number): Status;
   /** The same with the key tape of codec `codec` at `tape` (absolute). */
@@ -87,25 +102,54 @@ export interface KernelExports {
   /** Sequence the last applied body took (0 = none) and its frame number. */
   txnSequence(): number;
   txnFrame(): number;
+  /** Frees up to `most` pages of dropped tables in the private version (then seal as usual). MORE: there are more. DONE: none left. */
+  dropStep(most: number): Status;
 
   // ---- journal ---------------------------------------------------------------------------------------
-  /** Payload bytes and blocks (parity included) of the group gathered so far. */
+  /** Appends a body to the group; txnApply does it for what it applied. */
+  frameAppend(body: Address, length: number): Status;
+  /** Payload bytes and blocks (parity included) of the group gathered so far, and its bodies. */
   groupBytes(): number;
   groupBlocks(): number;
-  /** Bodies gathered so far. */
   groupFrames(): number;
+  /** Body `index` of the gathered group in one piece: CTRL_OUT_AT, CTRL_OUT_COUNT. */
+  groupBody(index: number): Status;
+  /** 0: bodies are counted, not kept (a batch that commits by its own checkpoint), until groupClear or journalEncode. */
+  groupRecord(on: number): void;
   /** Closes the gathered group: CTRL_OUT_AT, CTRL_OUT_COUNT blocks of 4096 to write. The next body starts a new group. */
-  journalEncode(epoch: number, group: number, durableGroup: number): Status;
-  /** Drops the gathered group (batches that commit by their own checkpoint). */
+  journalEncode(epoch: number, group: number, firstFrame: number, durableGroup: number): Status;
+  /** Drops the gathered group. */
   groupClear(): void;
+  /** A buffer of at least `bytes` for journal blocks read back; 0 gives it back. */
+  journalBuffer(bytes: number): Address;
+  /** Verifies the group at `at`. OK, MORE (CTRL_OUT_COUNT blocks needed), NOT_FOUND, CORRUPT_JOURNAL. */
+  groupParse(at: Address, blocks: number, epoch: number, group: number): Status;
+  parsedCount(): number;
+  parsedSize(): number;
+  parsedFirstFrame(): number;
+  parsedDurableGroup(): number;
+  parsedRebuilt(): number;
+  parsedTorn(): number;
+  /** Body of frame `index` of the parsed group: CTRL_OUT_AT, CTRL_OUT_COUNT. */
+  frameAt(index: number): Status;
+  /** One block: OK with CTRL_OUT_AT index, CTRL_OUT_COUNT data blocks, CTRL_OUT_PAGE epoch; NOT_FOUND. */
+  blockPeek(at: Address): Status;
+  peekGroup(): number;
+  peekDurable(): number;
 
   // ---- checkpoint ------------------------------------------------------------------------------------
-  /** Freezes the newest sealed version; resumable. */
+  /** Contiguous pages for a journal extent, in use from the next freeze on: first page in CTRL_OUT_PAGE. NEED_PAGE possible. */
+  extentAllocate(pages: number): Status;
+  /** Gives an extent's pages back (free two generations later). */
+  extentFree(page: number, pages: number): Status;
+  /** Freezes the newest sealed version (seal the group first); resumable, all in one turn. */
   freezeBegin(): Status;
   /** Seals pages of the frozen version: CTRL_OUT_AT, CTRL_OUT_PAGE, CTRL_OUT_COUNT consecutive pages to write; then `sealWritten`. OK, DONE, NEED_PAGE. */
   sealNext(maxPages: number): Status;
   sealWritten(): void;
-  /** The frozen version's meta generation is durable (both copies). */
+  /** Pages of the frozen version not sealed yet (bitmap pages not counted). */
+  sealLeft(): number;
+  /** A meta generation with stateSave's contents is durable (both copies): after a checkpoint, and after a meta update without one. */
   freezeDone(): void;
   /** Pages the file needs: up to the highest in use by the durable generations. */
   filePages(): number;
@@ -114,6 +158,8 @@ export interface KernelExports {
   /** See assembly/check.ts. */
   checkBegin(level: number): Status;
   checkStep(maxPages: number): Status;
+  /** Counters of rarely taken branches: CTRL_OUT_AT, CTRL_OUT_COUNT (u32 each, MARK_* of assembly/marks.ts). */
+  marks(): void;
 
   // ---- codecs ------------------------------------------------------------------------------------------
   /** Registers a schema program (CODEC_*, KIND_* of format.ts). Its id, from 1 on, or the negative of a status. */
@@ -139,4 +185,9 @@ export interface KernelExports {
    * valid until the next decoding call. CTRL_ERROR_OP = the row that is damaged.
    */
   rowsDecode(rowsAt: Address, rows: number, dataAt: Address, keyCodec: number, valueCodec: number): Status;
+  /**
+   * Reads a frame body (the record in the change log): CTRL_ROWS effects of EFFECT_WORDS u32 each at CTRL_ROWS_AT (EFFECT_*_WORD), the host's extra bytes at
+   * CTRL_DATA_AT, CTRL_DATA_LENGTH long. The index is valid until the next `bodyRead`. OK or CORRUPT_RECORD.
+   */
+  bodyRead(at: Address, length: number): Status;
 }
