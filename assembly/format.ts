@@ -310,3 +310,49 @@ export const BITMAP_POSITION = 28;
 // Index entry, behind the page header: pointer to a bitmap or a lower index page (page 0: nothing below is in use), then u32 pages in use below it.
 export const BITMAP_USED = 14;
 export const BITMAP_ENTRY = 18;
+
+// Further reasons, of findings only.
+export const REASON_UNREADABLE = 13; // storage could not read it
+export const REASON_UNMARKED = 14; // reached, but free in the bitmap
+export const REASON_OVERLAP = 15; // cells of a page share bytes
+
+// Finding of the whole-file check: 32 bytes = 8 u32.
+export const FINDING_SEVERITY = 0; // SEVERITY_*
+export const FINDING_REASON = 1; // REASON_*
+export const FINDING_PAGE = 2;
+export const FINDING_TABLE = 3; // 0: no table's tree
+export const FINDING_EXPECTED = 4; // crc, level, count, page …, as the reason says
+export const FINDING_ACTUAL = 5;
+export const FINDING_LEVEL = 6; // level of the page
+export const FINDING_DEPTH = 7; // pages between it and the meta slot
+export const FINDING_WORDS = 8;
+/** Findings kept; later ones are only counted. */
+export const FINDINGS_MAX = 1000;
+export const SEVERITY_WARNING = 1; // nothing is lost: space that nothing uses
+export const SEVERITY_ERROR = 2;
+
+// Left by checkFindings.
+export const CTRL_CHECK_FINDINGS = 40; // address of the findings kept
+export const CTRL_CHECK_KEPT = 41; // how many
+export const CTRL_CHECK_SUMMARY = 42; // address of CHECK_WORDS f64
+
+// Summary of the check: f64 each.
+export const CHECK_PAGES = 0; // page count of the meta generation
+export const CHECK_META_PAGES = 1;
+export const CHECK_JOURNAL_PAGES = 2;
+export const CHECK_BRANCH_PAGES = 3;
+export const CHECK_LEAF_PAGES = 4;
+export const CHECK_RUN_PAGES = 5;
+export const CHECK_BITMAP_PAGES = 6; // bitmaps and their index
+export const CHECK_FREE_PAGES = 7;
+export const CHECK_LEAKED_PAGES = 8;
+export const CHECK_TABLES = 9;
+export const CHECK_ROWS = 10;
+export const CHECK_KEY_BYTES = 11;
+export const CHECK_VALUE_BYTES = 12;
+export const CHECK_RUNS = 13;
+export const CHECK_DEPTH = 14; // levels of the deepest table
+export const CHECK_READ = 15; // pages read by the check
+export const CHECK_ERRORS = 16; // findings, kept or not
+export const CHECK_WARNINGS = 17;
+export const CHECK_WORDS = 18;
