@@ -35,6 +35,7 @@ async function claimant(runtime: RuntimeName, path: string, locking: Locking = "
   const { cmd, args } = runtimeCommand(runtime, CHILD, [path, locking, `nonce-of-${runtime}-child`]);
   const child: ChildProcess = spawn(cmd, args, { stdio: ["pipe", "pipe", "inherit"] });
   const ended = new Promise<void>((done) => child.once("close", () => done()));
+  child.stdin!.on("error", () => {}); // one that was refused has ended before it is told to
   const line = await new Promise<string>((done, failed) => {
     createInterface({ input: child.stdout! }).once("line", done);
     child.once("error", failed);
