@@ -227,7 +227,7 @@ let indexSize: u32 = 0;
  * CTRL_DATA_AT and CTRL_DATA_LENGTH the host's extra bytes. The index stays valid until the next `bodyRead`. CORRUPT_RECORD when it is no body.
  */
 export function bodyRead(at: usize, length: u32): i32 {
-  if (length < BODY_HEADER) return CORRUPT_RECORD;
+  if (length < <u32> BODY_HEADER) return CORRUPT_RECORD;
   const count = load<u32>(at, BODY_EFFECTS);
   const extra = load<u32>(at, BODY_EXTRA);
   const room = length - BODY_HEADER;
