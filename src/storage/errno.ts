@@ -4,7 +4,7 @@
 import { type ErrorCode, type ErrorDetail, ManifestError } from "../errors.ts";
 
 /** What was being done when the platform failed. */
-export type IoAction = "open" | "create" | "read" | "write" | "grow" | "truncate" | "sync" | "measure" | "lock" | "close";
+export type IoAction = "open" | "create" | "read" | "write" | "truncate" | "sync" | "measure" | "lock" | "close";
 
 const EVERYWHERE: Readonly<Record<string, ErrorCode>> = {
   EACCES: "PERMISSION",
@@ -40,7 +40,6 @@ const OTHERWISE: Readonly<Record<IoAction, ErrorCode>> = {
   create: "IO_WRITE",
   read: "IO_READ",
   write: "IO_WRITE",
-  grow: "IO_WRITE",
   truncate: "IO_WRITE",
   sync: "SYNC_FAILED",
   measure: "IO_READ",

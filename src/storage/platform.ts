@@ -45,8 +45,6 @@ export interface NodeFs {
   fstatSync(fd: number, options: { bigint: true }): FileStat;
   /** lstat(2). */
   lstatSync(path: string, options: { bigint: true }): FileStat;
-  /** stat(2). */
-  statSync(path: string, options: { bigint: true }): FileStat;
   /** statfs(2); newer than the rest. */
   statfsSync?(path: string): { type: number };
   /** The path without symbolic links. */
@@ -81,8 +79,6 @@ export interface NodePath {
   dirname(path: string): string;
   /** The absolute path. */
   resolve(path: string): string;
-  /** Parts joined by the separator. */
-  join(...parts: string[]): string;
 }
 
 /** The part of the `Deno` namespace that the lock uses. */

@@ -197,6 +197,29 @@ test("FileStorage.lock: a holder is dead when its pid is gone or reused or its m
   });
 });
 
+test("FileStorage.lock: a holder that has ended but was not waited for is dead", async () => {
+  if (!existsSync("/proc/self/stat")) return;
+  await withFolder(async (folder) => {
+    const path = join(folder, "store.waybill");
+    // The inner shell ends at once; what its parent has become never waits for it.
+    const parent = spawn("sh", ["-c", "sh -c 'exit 0' & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "inherit"] });
+    const pid = Number(await new Promise<string>((done) => createInterface({ input: parent.stdout! }).once("line", done)));
+    try {
+      while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await new Promise((done) => setTimeout(done, 5));
+      const own = openFile(path, { create: true, locking: "claim" });
+      const { holder } = own.lock(lockRequest());
+      own.close();
+      writeFileSync(`${path}.lock`, encodeRecord({ ...holder, pid, started: "", strength: "kernel" }));
+      const storage = openFile(path, { locking: "claim" });
+      assertEquals(storage.lock(lockRequest()).previous?.pid, pid);
+      storage.close();
+    } finally {
+      parent.kill("SIGKILL");
+      await new Promise((done) => parent.once("close", done));
+    }
+  });
+});
+
 test("FileStorage.lock: a claim whose flag was taken down is FENCED", async () => {
   await withFolder((folder) => {
     const path = join(folder, "store.waybill");
