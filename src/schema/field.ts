@@ -12,6 +12,8 @@ declare const VALUE: unique symbol;
 export interface Field<T> {
   /** What it is, as data. */
   readonly type: Type;
+  /** Never there: tells it from an optional field. */
+  readonly optional?: never;
   /** Carries `T`; never there at run time. */
   readonly [VALUE]?: T;
 }
