@@ -1,6 +1,7 @@
 // `deno task build`: compiles the kernel and writes core.wasm and src/kernel/wasm_bytes.ts. With --check it writes nothing and fails unless
-// the committed files are byte for byte what the sources compile to.
-import { readFileSync, writeFileSync } from "node:fs";
+// the committed files are byte for byte what the sources compile to. With --parts OUT ENTRY... it compiles those files of assembly/ into the module OUT,
+// every function that they export included: what tests of a part of the kernel run (tests/support/kernel_parts.ts).
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { Buffer } from "node:buffer";
 import { BYTES_FILE, compileKernel, faults, GZIP_LIMIT, WASM_FILE } from "./kernel_build.ts";
@@ -11,6 +12,15 @@ function committed(file: string): Uint8Array {
   } catch {
     return new Uint8Array(0);
   }
+}
+
+const parts = process.argv.indexOf("--parts");
+if (parts >= 0) {
+  const [out, ...entries] = process.argv.slice(parts + 1);
+  const draft = `${out}.${process.pid}`;
+  writeFileSync(draft, (await compileKernel(entries)).wasm);
+  renameSync(draft, out!);
+  process.exit(0);
 }
 
 const check = process.argv.includes("--check");

@@ -24,8 +24,8 @@ export interface KernelBuild {
   gzipBytes: number;
 }
 
-/** Compiles the kernel; throws with the compiler's messages when it does not compile. */
-export async function compileKernel(entry = "assembly/index.ts"): Promise<KernelBuild> {
+/** Compiles the kernel, or a module of other entry files for tests of its parts; throws with the compiler's messages when it does not compile. */
+export async function compileKernel(entries: string[] = ["assembly/index.ts"]): Promise<KernelBuild> {
   let wasm: Uint8Array<ArrayBuffer> | undefined;
   let messages = "";
   const sink = {
@@ -34,7 +34,7 @@ export async function compileKernel(entry = "assembly/index.ts"): Promise<Kernel
       return true;
     },
   };
-  const { error } = await asc.main([entry, ...FLAGS, "--outFile", WASM_FILE], {
+  const { error } = await asc.main([...entries, ...FLAGS, "--outFile", WASM_FILE], {
     stdout: sink,
     stderr: sink,
     writeFile(name: string, contents: string | Uint8Array): void {
@@ -42,7 +42,6 @@ export async function compileKernel(entry = "assembly/index.ts"): Promise<Kernel
     },
   });
   if (error || wasm === undefined) throw new Error(`Cannot compile the kernel: ${messages.trim() || error?.message}`);
-  if (messages.trim() !== "") console.error(messages.trim());
   return describe(wasm);
 }
 

@@ -48,6 +48,11 @@ export function currentRuntime(): RuntimeName {
   return "bun" in process.versions ? "bun" : "node";
 }
 
+/** The program of a runtime. */
+export function runtimePath(runtime: RuntimeName): string {
+  return findPlaces()[runtime];
+}
+
 /** The esbuild program. */
 export function esbuildPath(): string {
   return findPlaces().esbuild;
