@@ -73,6 +73,8 @@ export let pageSize: u32 = 4096;
 export let fileId: u64 = 0;
 /** The running operation. */
 export let tick: u32 = 1;
+/** The next operation is the last one tried again. */
+let again: bool = false;
 /** Status of the last fetch or frame request that returned 0. */
 export let fetchStatus: i32 = OK;
 /** Dirty frames (unplaced or frozen), resident. */
@@ -190,10 +192,14 @@ function tableRemove(place: u32): void {
 
 // ---- frames ---------------------------------------------------------------------------------------------
 
-/** Starts an operation: whatever it fetches stays resident until the next one starts. */
+/**
+ * Starts an operation: whatever it fetches stays resident until the next one starts. A call made again after a page came in or was spilled goes on
+ * with the same tick, else a small cache would evict the pages that the first attempt brought.
+ */
 @inline
 export function nextTick(): void {
-  tick++;
+  if (again) again = false;
+  else tick++;
 }
 
 /** Lets a page that this operation has finished with be evicted again. */
@@ -357,6 +363,15 @@ export function freeSpill(place: u32): void {
   store<u32>(listPush(spillFree), place);
 }
 
+/** A place is given to another page: what the cache still holds of the old one goes. */
+export function forgetPlace(place: u32): void {
+  const frame = lookup(place);
+  if (!frame) return;
+  assert(load<u32>(frame - FRAME_FLAGS) == 0);
+  tableRemove(place);
+  pushFree(frame);
+}
+
 /** A freeze gives a resident dirty page its place. */
 export function placeFrame(frame: usize, place: u32): void {
   store<u32>(frame - FRAME_ID, place);
@@ -457,6 +472,7 @@ export function frameInstall(): i32 {
     if (problem) return abandonAs(problem, 0, 0);
   }
   wantFrame = 0;
+  again = true;
   pagesRead++;
   store<u32>(frame - FRAME_TICK, tick);
   if (wantKind == W_SPILLED) {
@@ -558,6 +574,7 @@ export function spillDone(): void {
   const frame = spillFrame;
   assert(frame != 0);
   spillFrame = 0;
+  again = true;
   const id = load<u32>(frame - FRAME_ID);
   const crc = crc32c(frame + 4, pageSize - 4, 0);
   spills++;

@@ -37,6 +37,7 @@ import {
   fetch,
   fetchStatus,
   fileId,
+  forgetPlace,
   FRAME_CRC_HAS,
   FRAME_FLAGS,
   isUnplaced,
@@ -63,7 +64,7 @@ import { spaceAllocate, spaceDrop, spaceFreezeBegin, spaceNew, spaceOlder, space
 import { spaceFinalize, spaceLevel, spaceOutNext, spacePageCount, spaceRoot } from "./space_finalize";
 import { isEmpty, pointerAt, rootLevel } from "./tree_path";
 import { runsFrozen } from "./txn";
-import { addAlias, birth, dirtyGroup, freezeEnd, newestNumber, newestVersion, ROOTS, startBirth, versionFrame, versionSequence, versionsStart } from "./version";
+import { addAlias, birth, dirtyGroup, freezeEnd, newestNumber, newestVersion, releaseHeldRuns, ROOTS, startBirth, versionFrame, versionSequence, versionsStart } from "./version";
 
 /** Pages handed out at a time, at most. */
 const STRETCH: u32 = 64;
@@ -176,6 +177,7 @@ export function freezeBegin(): i32 {
       if (status != OK) return status;
     }
     rootsForget();
+    releaseHeldRuns();
     phase = FINISHING;
   }
   if (phase != FINISHING) return invariant(201);
@@ -223,6 +225,7 @@ function walk(at: usize, level: u32, roots: bool): i32 {
   const status = spaceAllocate();
   if (status != OK) return status;
   const place = spacePlace();
+  forgetPlace(place);
   const e = sealInsert(place);
   const entry = virtualEntry(id);
   if (load<u32>(entry, VIRTUAL_STATE) == V_RESIDENT) {

@@ -3,7 +3,7 @@
 // An operation first makes its whole path, and every neighbour it may involve, resident and reserves frames; only then does it change pages, so
 // that a missing page never leaves a half-done change. A full leaf first shares with a neighbour, then splits. A branch without room for the new
 // separator is split by itself before the leaf is touched, and the operation starts again: at most one page of each level changes shape at a time.
-import { OK, POINTER_SIZE, ROOT_LEVEL, ROOT_POINTER, ROOT_ROWS, SLOT_SIZE, CELL_OVERFLOW, OVERFLOW_SIZE, RUN_HEADER, POINTER_PAGE, ROOT_RUN_PAGES, PAGE_HEADER } from "./format";
+import { OK, POINTER_SIZE, ROOT_LEVEL, ROOT_POINTER, ROOT_ROWS, SLOT_SIZE, CELL_OVERFLOW, OVERFLOW_SIZE, RUN_HEADER, POINTER_BIRTH, POINTER_PAGE, ROOT_RUN_PAGES, PAGE_HEADER } from "./format";
 import { fetch, fetchStatus, idOf, pageSize, reserveFrames } from "./frame";
 import { invariant } from "./ctrl";
 import {
@@ -20,10 +20,9 @@ import {
   MARK_SPLIT_LEAF,
 } from "./marks";
 import { cellOf, countOf, defragment, found, freeOf, hasPrefix, insertCell, levelOf, pageInit, prefixOf, removeCell, restOf, slotOf, suffixOf } from "./page";
-import { spaceFree } from "./space";
 import { cells, chooseSplit, fits, gather, scratchPage, separatorFor, writeRange } from "./tree_pack";
 import { descend, isEmpty, KEY, LEVEL_MAX, pathFrame, pathIndex, pointerAt, pointerTo, rootLevel, setPath } from "./tree_path";
-import { createPage, setPointer, writable } from "./version";
+import { createPage, setPointer, supersedeRun, writable } from "./version";
 
 const NONE: u32 = 0xffffffff;
 const separator = memory.data(1024 + 16, 16);
@@ -46,7 +45,7 @@ export function freeRun(root: usize, page: usize, index: u32): void {
   if (!(load<u16>(cell) & CELL_OVERFLOW)) return;
   const value = cell + 2 + restOf(suffixOf(slot));
   const pages = runPages(load<u32>(value, POINTER_SIZE));
-  spaceFree(load<u32>(value, POINTER_PAGE), pages);
+  supersedeRun(load<u32>(value, POINTER_PAGE), pages, load<u64>(value, POINTER_BIRTH) & 0xffffffffffff);
   store<u64>(root, load<u64>(root, ROOT_RUN_PAGES) - pages, ROOT_RUN_PAGES);
   mark(MARK_RUN_FREED);
 }

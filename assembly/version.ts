@@ -10,10 +10,11 @@
 //   3. The newest sealed and the published version are always live.
 //   4. Dropping the private version leaves every older version, the freed places and the roots as they were at the last seal.
 import { flagsOf, DIRTY, FRAME_VERSION, FROZEN, idOf, isUnplaced, newDirty, pageSize, recycle, virtualEntry, freeVirtual, VIRTUAL_FRAME, VIRTUAL_PLACE, VIRTUAL_STATE, V_FREE, V_PLACED, V_RESIDENT } from "./frame";
+import { mark as countMark, MARK_GROUP_DISCARD } from "./marks";
 import { POINTER_BIRTH, POINTER_CRC, ROOT_SIZE } from "./format";
 import { listCount, listEntry, listInit, listPush, listSetCount } from "./list";
 import { sealTableDrop, sealTableFrom, sealTables, sealTableTo } from "./seal_table";
-import { spaceDrop, spaceFree, spaceHold, spaceMark, spaceRollback } from "./space";
+import { spaceDrop, spaceFree, spaceHold, spaceMark, spaceReserve, spaceRollback } from "./space";
 
 // Version slot.
 const SLOT_NUMBER: usize = 0; // u32
@@ -54,6 +55,12 @@ const stuck = memory.data(16, 8);
 const created = memory.data(16, 8);
 /** Unplaced ids that a freeze gave places: {id, version frozen}. */
 const aliases = memory.data(16, 8);
+/** Superseded runs that no generation names: {place, pages, first version that may reach it, superseded}. */
+const heldRuns = memory.data(16, 8);
+/** Those at the front of the list that were reserved for this period. */
+let heldBefore: u32 = 0;
+/** Number of the version frozen last. */
+let frozenVersion: u32 = 0;
 let published: u32 = 0;
 let newest: u32 = 0;
 let mark: u32 = 0;
@@ -64,6 +71,7 @@ export function versionsInit(): void {
   listInit(stuck, 12);
   listInit(created, 4);
   listInit(aliases, 8);
+  listInit(heldRuns, 16);
 }
 
 @inline
@@ -170,6 +178,30 @@ export function superseded(pointer: usize): void {
   store<u32>(e, current, 8);
 }
 
+/**
+ * The private version has no use for a run any more. One that was written since the last freeze is in no generation, so the generations that
+ * readers hold do not protect it: it is remembered until no version can reach it.
+ */
+export function supersedeRun(place: u32, pages: u32, born: u64): void {
+  dirtyGroup = true;
+  spaceFree(place, pages);
+  if (born <= birth) return;
+  const e = listPush(heldRuns);
+  store<u32>(e, place);
+  store<u32>(e, pages, 4);
+  store<u32>(e, frozenVersion + 1, 8);
+  store<u32>(e, current, 12);
+}
+
+/** Runs kept from the last period leave the generation that is about to be finished. */
+export function releaseHeldRuns(): void {
+  for (let i: u32 = 0; i < heldBefore; i++) {
+    const e = listEntry(heldRuns, i);
+    spaceFree(load<u32>(e), load<u32>(e, 4));
+  }
+  heldBefore = 0;
+}
+
 /** Something outside the trees' pages changed in the private version. */
 export function touched(): void {
   dirtyGroup = true;
@@ -225,6 +257,7 @@ export function sealVersion(): u32 {
 
 /** Drops the private version. */
 export function discardPrivate(): void {
+  countMark(MARK_GROUP_DISCARD);
   let n = listCount(created);
   for (let i: u32 = 0; i < n; i++) {
     const id = load<u32>(listEntry(created, i));
@@ -238,6 +271,9 @@ export function discardPrivate(): void {
   n = listCount(retired);
   while (n && load<u32>(listEntry(retired, n - 1), 8) == current) n--;
   listSetCount(retired, n);
+  n = listCount(heldRuns);
+  while (n > heldBefore && load<u32>(listEntry(heldRuns, n - 1), 12) == current) n--;
+  listSetCount(heldRuns, n);
   spaceRollback(mark);
   memory.copy(ROOTS, sealedRoots, ROOT_SIZE);
   sequence = sealedSequence;
@@ -402,6 +438,18 @@ export function freezeEnd(): void {
   }
   memory.copy(versionAt(newest) + SLOT_ROOTS, ROOTS, ROOT_SIZE);
   memory.copy(sealedRoots, ROOTS, ROOT_SIZE);
+  frozenVersion = newestNumber();
+  let kept: u32 = 0;
+  const held = listCount(heldRuns);
+  for (let i: u32 = 0; i < held; i++) {
+    const e = listEntry(heldRuns, i);
+    if (!isLive(load<u32>(e, 8), load<u32>(e, 12))) continue;
+    spaceReserve(load<u32>(e), load<u32>(e, 4));
+    if (kept != i) memory.copy(listEntry(heldRuns, kept), e, 16);
+    kept++;
+  }
+  listSetCount(heldRuns, kept);
+  heldBefore = kept;
   mark = spaceMark();
 }
 
