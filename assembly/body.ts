@@ -5,7 +5,8 @@
 import {
   BODY_EFFECTS, BODY_EXTRA, BODY_HEADER, CODEC_KEY, CODEC_RECORD, CORRUPT_RECORD, CTRL_DATA_AT, CTRL_DATA_LENGTH, CTRL_ERROR_A, CTRL_ERROR_FIELD, CTRL_ERROR_OP, CTRL_ERROR_REASON, CTRL_OUT_AT,
   CTRL_OUT_COUNT, CTRL_ROWS, CTRL_ROWS_AT, EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_DROP_TABLE, EFFECT_HIDDEN, EFFECT_KEY_AT_WORD, EFFECT_KEY_LENGTH_WORD, EFFECT_KIND_WORD,
-  EFFECT_PUT, EFFECT_TABLE_WORD, EFFECT_TAG_WORD, EFFECT_VALUE_AT_WORD, EFFECT_VALUE_LENGTH_WORD, EFFECT_WORDS, FIELD_TYPE, INVALID_FIELD, KEY_MAX, KEY_TOO_LONG,
+  EFFECT_PUT, EFFECT_TABLE_WORD, EFFECT_TAG_WORD, EFFECT_VALUE_AT_WORD, EFFECT_VALUE_LENGTH_WORD, EFFECT_WORDS, FIELD_LENGTH,
+  FIELD_TYPE, INVALID_FIELD, KEY_MAX, KEY_TOO_LONG,
   LIMIT_BODY, LIMIT_VALUE, OK, OP_KEY_AT, OP_KEY_CODEC, OP_KEY_LENGTH, OP_KIND, OP_TABLE, OP_VALUE_AT, OP_VALUE_CODEC, OP_VALUE_LENGTH, OP_WORDS,
   OUT_OF_MEMORY, VALUE_TOO_LONG,
 } from "./format";
@@ -59,6 +60,10 @@ function putKey(codec: u32, at: u32, length: u32, base: usize, out: usize): usiz
     if (length > <u32> KEY_MAX) {
       setWord(CTRL_ERROR_A, length);
       keyStatus = KEY_TOO_LONG;
+      return 0;
+    }
+    if (<u64> base + at + length > <u64> memory.size() << 16) {
+      keyStatus = refuseOp(0, INVALID_FIELD, FIELD_LENGTH, length);
       return 0;
     }
     out = varintStore(out, length);
@@ -144,7 +149,7 @@ export function bodyEncode(ops: usize, count: u32, base: usize, header: usize, e
           const end = recordWrite(root, base + valueAt, base, out);
           assert(end == out + length);
         } else {
-          if (<u64> base + valueAt + length > <u64> memory.size() << 16) return refuseOp(i, INVALID_FIELD, FIELD_TYPE, length);
+          if (<u64> base + valueAt + length > <u64> memory.size() << 16) return refuseOp(i, INVALID_FIELD, FIELD_LENGTH, length);
           copyBytes(out, base + valueAt, length);
         }
         out += length;

@@ -178,7 +178,7 @@ function encodeComponents(first: usize, count: u32, tape: usize, base: usize, ou
       case KIND_BYTES: {
         const from = base + load<u32>(slot);
         const length = load<u32>(slot, 4);
-        if (<u64> from + length > <u64> memory.size() << 16) return refuse(node, FIELD_LENGTH);
+        if (<u64> base + load<u32>(slot) + length > <u64> memory.size() << 16) return refuse(node, FIELD_LENGTH);
         if (load<u8>(node, NODE_KIND) == KIND_TEXT && !utf8Valid(from, length)) return refuse(node, FIELD_UTF8);
         out = encodeText(from, length, out, end, start, open && i == count - 1);
         if (!out) return 0;
@@ -187,7 +187,7 @@ function encodeComponents(first: usize, count: u32, tape: usize, base: usize, ou
       case KIND_FIXED: {
         const from = base + load<u32>(slot);
         const length = load<u32>(node, NODE_PARAM);
-        if (load<u32>(slot, 4) != length || <u64> from + length > <u64> memory.size() << 16) return refuse(node, FIELD_LENGTH);
+        if (load<u32>(slot, 4) != length || <u64> base + load<u32>(slot) + length > <u64> memory.size() << 16) return refuse(node, FIELD_LENGTH);
         if (<u64> out + length > <u64> end) return tooLong(out - start + length);
         copyBytes(out, from, length);
         out += length;

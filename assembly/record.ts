@@ -46,9 +46,10 @@ function refuse(node: usize, reason: u32): i64 {
   return -1;
 }
 
+/** Whether what the slot points to, `length` bytes, does not lie in memory. */
 @inline
-function outside(at: usize, length: u64): bool {
-  return <u64> at + length > <u64> memory.size() << 16;
+function outside(base: usize, offset: u32, length: u64): bool {
+  return <u64> base + offset + length > <u64> memory.size() << 16;
 }
 
 @inline
@@ -109,24 +110,23 @@ function measure(node: usize, slot: usize, base: usize, fixed: bool): i64 {
     }
     case KIND_TEXT: {
       const length = load<u32>(slot, 4);
-      const from = base + load<u32>(slot);
-      if (outside(from, length)) return refuse(node, FIELD_LENGTH);
-      if (!utf8Valid(from, length)) return refuse(node, FIELD_UTF8);
+      if (outside(base, load<u32>(slot), length)) return refuse(node, FIELD_LENGTH);
+      if (!utf8Valid(base + load<u32>(slot), length)) return refuse(node, FIELD_UTF8);
       return varintSize(length) + length;
     }
     case KIND_BYTES: {
       const length = load<u32>(slot, 4);
-      if (outside(base + load<u32>(slot), length)) return refuse(node, FIELD_LENGTH);
+      if (outside(base, load<u32>(slot), length)) return refuse(node, FIELD_LENGTH);
       return varintSize(length) + length;
     }
     case KIND_FIXED: {
       const length = load<u32>(node, NODE_PARAM);
-      if (load<u32>(slot, 4) != length || outside(base + load<u32>(slot), length)) return refuse(node, FIELD_LENGTH);
+      if (load<u32>(slot, 4) != length || outside(base, load<u32>(slot), length)) return refuse(node, FIELD_LENGTH);
       return length;
     }
     case KIND_VECTOR: {
       const count = load<u32>(node, NODE_PARAM);
-      if (load<u32>(slot, 4) != count || outside(base + load<u32>(slot), count << 2)) return refuse(node, FIELD_LENGTH);
+      if (load<u32>(slot, 4) != count || outside(base, load<u32>(slot), count << 2)) return refuse(node, FIELD_LENGTH);
       return count << 2;
     }
     case KIND_ENUM: {
@@ -139,7 +139,7 @@ function measure(node: usize, slot: usize, base: usize, fixed: bool): i64 {
       const step = <usize> load<u32>(element, NODE_TAPE);
       const count = load<u32>(slot, 4);
       let at = base + load<u32>(slot);
-      if (outside(at, <u64> count * step)) return refuse(node, FIELD_LENGTH);
+      if (outside(base, load<u32>(slot), <u64> count * step)) return refuse(node, FIELD_LENGTH);
       let sum: i64 = varintSize(count);
       for (let i: u32 = 0; i < count; i++) {
         const size = measure(element, at, base, false);
@@ -154,7 +154,7 @@ function measure(node: usize, slot: usize, base: usize, fixed: bool): i64 {
       if (tag >= load<u32>(node, NODE_PARAM)) return refuse(node, FIELD_RANGE);
       const variant = <usize> load<u32>(node, NODE_CHILD) + <usize> tag * NODE_SIZE;
       const at = base + load<u32>(slot, 4);
-      if (outside(at, load<u32>(variant, NODE_TAPE))) return refuse(node, FIELD_LENGTH);
+      if (outside(base, load<u32>(slot, 4), load<u32>(variant, NODE_TAPE))) return refuse(node, FIELD_LENGTH);
       const size = measureRecord(variant, at, base, false);
       return size < 0 ? -1 : varintSize(tag) + size;
     }
