@@ -58,8 +58,7 @@ import {
   SLOT_SIZE,
 } from "../../assembly/format.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { kernelModule } from "../../src/kernel/loader.ts";
-import { crc32c, ID_HI, ID_LO } from "./space_model.ts";
+import { crc32c, ID_HI, ID_LO, spaceModule } from "./space_model.ts";
 
 export const SIZE = 4096;
 const BIRTH = 3;
@@ -251,7 +250,7 @@ export interface Finding {
 }
 
 interface CheckExports {
-  arena(bytes: number): number;
+  allocate(bytes: number): number;
   checkBegin(meta: number, level: number): number;
   checkStep(pages: number): number;
   checkEnd(): void;
@@ -270,8 +269,8 @@ export interface Report {
 
 /** Runs the whole check over a disk; a page that is not there cannot be read. */
 export function check(file: { disk: Map<number, Uint8Array>; meta: Uint8Array }, level = 2, pageSize = SIZE, step = 3): Report {
-  const kernel = new Kernel(kernelModule()), x = kernel.exports as unknown as CheckExports;
-  const meta = x.arena(SIZE) >>> 0;
+  const kernel = new Kernel(spaceModule()), x = kernel.exports as unknown as CheckExports;
+  const meta = x.allocate(SIZE) >>> 0;
   kernel.u8.set(file.meta, meta);
   const began = x.checkBegin(meta, level);
   const report: Report = { began, findings: [], summary: [], reads: 0 };

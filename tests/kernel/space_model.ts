@@ -24,7 +24,12 @@ import {
   POINTER_CRC,
 } from "../../assembly/format.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { kernelModule } from "../../src/kernel/loader.ts";
+import { kernelParts } from "../support/kernel_parts.ts";
+
+/** The space manager and the check, with everything they export. */
+export function spaceModule(): WebAssembly.Module {
+  return kernelParts("ctrl", "mem", "generation", "space", "space_finalize", "check", "check_report", "check_source");
+}
 
 export const ID_LO = 0x01020304;
 export const ID_HI = 0x05060708;
@@ -99,7 +104,7 @@ export class Space {
   reads = 0;
 
   constructor(readonly shift: number, readonly disk: Map<number, Uint8Array>) {
-    this.kernel = new Kernel(kernelModule());
+    this.kernel = new Kernel(spaceModule());
     this.x = this.kernel.exports as unknown as SpaceExports;
     this.pageSize = 1 << shift;
     assertEquals(this.x.spaceReset(shift, ID_LO, ID_HI), OK);
