@@ -262,6 +262,38 @@ test("spaceFinalize adds and removes index levels, and frees everything they use
   assertEquals([last.level, last.pages < 100], [0, true]);
 });
 
+test("space reads bitmaps again when there are more than it keeps, with the same result", () => {
+  const disk = new Map<number, Uint8Array>(), space = new Space(16, disk), chunks = 70;
+  const bits = (65_536 - PAGE_HEADER) * 8;
+  space.ok(() => space.x.spaceNew(RESERVED));
+  period(space, 1, () => assertEquals(space.allocateRun(chunks * bits - 1000), RESERVED));
+  const holes: number[] = [];
+  for (let chunk = 0; chunk < chunks; chunk++) holes.push(chunk * bits + 50 + chunk, chunk * bits + 51 + chunk, chunk * bits + 90_000);
+  period(space, 2, () => {
+    for (let i = 0; i < holes.length; i += 3) {
+      assertEquals([space.x.spaceFree(holes[i]!, 2), space.x.spaceFree(holes[i + 2]!, 1)], [OK, OK]);
+    }
+  });
+  period(space, 3, () => {});
+  period(space, 4, () => {});
+  space.reads = 0;
+  space.x.spaceFreezeBegin();
+  const before = space.kernel.memoryBytes;
+  const mark = space.x.spaceMark();
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < holes.length; i += 3) assertEquals(space.allocateRun(2), holes[i]);
+    for (let i = 2; i < holes.length; i += 3) assertEquals(space.allocate(), holes[i]);
+    assert(space.allocate() >= chunks * bits - 1000);
+    if (round === 0) assertEquals(space.x.spaceRollback(mark), OK);
+  }
+  assert(space.reads > chunks);
+  assert(space.kernel.memoryBytes - before <= 4 << 20, "the busy pages were all kept");
+  space.ok(() => space.x.spaceFinalize(5n));
+  space.write();
+  const usage = readBitmap(disk, space.pageSize, space.durable(5), false);
+  assertEquals(usage.count, RESERVED + chunks * bits - 1000 + 1 + usage.own.size);
+});
+
 test("spaceDrop does not change what is given out before the next freeze", () => {
   const places = [true, false].map((early) => {
     const space = new Space(12, new Map());
