@@ -26,9 +26,11 @@ import { fail, failLimit, failRange, failType } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Arena } from "./arena.ts";
 import { type FixedField, fixedFieldOf } from "./fixed.ts";
+import { type Plan, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import type { KeyInput, KeyPrefix, Table } from "./table.ts";
-import { Memory, type Plan, planOf, readRecord, readTuple, writeTape } from "./tape.ts";
+import { Memory, readRecord, readTuple } from "./tape_read.ts";
+import { writeTape } from "./tape_write.ts";
 
 /** Bounds of a range of encoded keys: from `lower` (inclusive) to `upper` (exclusive; undefined = the end). */
 export interface KeyRange {

@@ -6,8 +6,6 @@ import { CODEC_FIELDS } from "../../assembly/format.ts";
 import { failRange, failType } from "../errors.ts";
 import type { Member, ScalarName, Type, Variant } from "./type.ts";
 
-declare const VALUE: unique symbol;
-
 /** A field type whose values are `T`. */
 export interface Field<T> {
   /** What it is, as data. */
@@ -15,7 +13,7 @@ export interface Field<T> {
   /** Never there: tells it from an optional field. */
   readonly optional?: never;
   /** Carries `T`; never there at run time. */
-  readonly [VALUE]?: T;
+  readonly "~value"?: T;
 }
 
 /** A record field that may be absent. */
@@ -25,7 +23,7 @@ export interface OptionalField<T> {
   /** Marks it. */
   readonly optional: true;
   /** Carries `T`; never there at run time. */
-  readonly [VALUE]?: T;
+  readonly "~value"?: T;
 }
 
 /** A named component of a key. */
@@ -39,10 +37,13 @@ export type Shape = { readonly [name: string]: Field<unknown> | OptionalField<un
 
 /** The value type of a field. */
 // deno-lint-ignore no-explicit-any
-export type FieldValue<F> = F extends { readonly [VALUE]?: infer T } ? Exclude<T, undefined> : any;
+export type FieldValue<F> = F extends { readonly "~value"?: infer T } ? Exclude<T, undefined> : any;
 
-type OptionalNames<S extends Shape> = { [K in keyof S]: S[K] extends OptionalField<unknown> ? K : never }[keyof S];
-type Flat<T> = { [K in keyof T]: T[K] };
+/** Names of the optional fields of a shape. */
+export type OptionalNames<S extends Shape> = { [K in keyof S]: S[K] extends OptionalField<unknown> ? K : never }[keyof S];
+
+/** The same type, spelled out in messages of the compiler. */
+export type Flat<T> = { [K in keyof T]: T[K] };
 
 /** The value type of a record with these fields: optional fields are optional properties. */
 export type RecordValue<S extends Shape> = Flat<
@@ -58,8 +59,11 @@ export type UnionValue<Tag extends string, V extends { readonly [variant: string
   [K in keyof V & string]: Flat<{ [T in Tag]: K } & RecordValue<V[K]>>;
 }[keyof V & string];
 
-interface ScalarBuilder<T> {
+/** Makes a field type, or with a name a key component. */
+export interface ScalarBuilder<T> {
+  /** A field type. */
   (): Field<T>;
+  /** A key component. */
   <Name extends string>(name: Name): KeyField<T, Name>;
 }
 

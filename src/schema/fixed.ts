@@ -1,7 +1,7 @@
 // Fields read where they lie: no decoding, no copy.
 //
 // A record whose required fields all have a fixed width stores them in program order, little-endian, from its first byte on (assembly/record.ts).
-import type { Memory } from "./tape.ts";
+import type { Memory } from "./tape_read.ts";
 import { fixedWidth, inProgramOrder, type Member, type Type } from "./type.ts";
 
 /** A field at a fixed place of every encoded record of a table. */

@@ -1,10 +1,9 @@
 // Tables: a name, a key of named components, a record of fields, and the types that follow from them.
 import { ArgumentTypeError, fail } from "../errors.ts";
 import { componentsOf, type KeyField, membersOf, type RecordValue, type Shape, type TupleValue } from "./field.ts";
-import { checkSchema, describeSchema, parseSchema } from "./program.ts";
+import { describeSchema, parseSchema } from "./description.ts";
+import { checkSchema } from "./program.ts";
 import type { Member } from "./type.ts";
-
-declare const TYPES: unique symbol;
 
 /** A defined table: keys are `K`, a tuple of the key's components; records are `V`. Made by {@linkcode defineTable}. */
 export interface Table<K extends readonly unknown[], V> {
@@ -17,7 +16,7 @@ export interface Table<K extends readonly unknown[], V> {
   /** The canonical description that the file keeps. */
   readonly schema: Uint8Array;
   /** Carries the types; never there at run time. */
-  readonly [TYPES]?: [K, V];
+  readonly "~types"?: [K, V];
 }
 
 /** A table whose types are not known to the program: read from a file's own schema. */
@@ -25,10 +24,10 @@ export interface Table<K extends readonly unknown[], V> {
 export type AnyTable = Table<any, any>;
 
 /** The key type of a table. */
-export type KeyOf<T> = T extends { readonly [TYPES]?: [infer K, unknown] } ? K : never;
+export type KeyOf<T> = T extends { readonly "~types"?: [infer K, unknown] } ? K : never;
 
 /** The record type of a table. */
-export type ValueOf<T> = T extends { readonly [TYPES]?: [unknown, infer V] } ? V : never;
+export type ValueOf<T> = T extends { readonly "~types"?: [unknown, infer V] } ? V : never;
 
 /** What is accepted for a key: its tuple, or the bare value of a key with one component. */
 export type KeyInput<K extends readonly unknown[]> =

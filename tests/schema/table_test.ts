@@ -27,7 +27,8 @@ import {
   type ValueOf,
   vector,
 } from "./imports.ts";
-import { compareSchemas, parseSchema } from "../../src/schema/program.ts";
+import { compareSchemas } from "../../src/schema/compare.ts";
+import { parseSchema } from "../../src/schema/description.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 import { bind, randomComponents, randomMembers, randomRecord, randomValue, tableOf } from "./values.ts";

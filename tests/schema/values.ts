@@ -3,7 +3,7 @@ import { Arena } from "../../src/schema/arena.ts";
 import { TableCodec } from "../../src/schema/codec.ts";
 import type { AnyTable } from "../../src/schema/table.ts";
 import type { Member, ScalarName, Type } from "../../src/schema/type.ts";
-import { describeSchema } from "../../src/schema/program.ts";
+import { describeSchema } from "../../src/schema/description.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
 import type { Random } from "../support/random.ts";
