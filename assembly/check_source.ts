@@ -42,8 +42,9 @@ export function checkInstall(): i32 {
   return OK;
 }
 
-/** The page asked for could not be read: checkStep reports that and goes on. */
+/** The page asked for could not be read: checkStep reports that and goes on. Nothing when the request is somebody else's. */
 export function checkAbandon(): void {
+  if (!checkWants()) return;
   wanted = 0;
   answer = FAILED;
 }
