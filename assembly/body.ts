@@ -3,7 +3,7 @@
 // The body lies in one growing block of the kernel. It stays valid until the next `bodyEncode`. Reading trusts nothing: a body comes from the
 // journal or the change log, and a wrong length in it must not lead outside.
 import {
-  BODY_EFFECTS, BODY_EXTRA, BODY_HEADER, CODEC_KEY, CODEC_RECORD, CORRUPT_RECORD, CTRL_DATA_AT, CTRL_DATA_LENGTH, CTRL_ERROR_A, CTRL_ERROR_FIELD, CTRL_ERROR_OP, CTRL_ERROR_REASON, CTRL_OUT_AT,
+  BODY_EFFECTS, BODY_EXTRA, BODY_HEADER, BODY_VERSION, CODEC_KEY, CODEC_RECORD, CORRUPT_RECORD, CTRL_DATA_AT, CTRL_DATA_LENGTH, CTRL_ERROR_A, CTRL_ERROR_FIELD, CTRL_ERROR_OP, CTRL_ERROR_REASON, CTRL_OUT_AT,
   CTRL_OUT_COUNT, CTRL_ROWS, CTRL_ROWS_AT, EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_DROP_TABLE, EFFECT_HIDDEN, EFFECT_KEY_AT_WORD, EFFECT_KEY_LENGTH_WORD, EFFECT_KIND_WORD,
   EFFECT_PUT, EFFECT_TABLE_WORD, EFFECT_TAG_WORD, EFFECT_VALUE_AT_WORD, EFFECT_VALUE_LENGTH_WORD, EFFECT_WORDS, FIELD_LENGTH,
   FIELD_TYPE, INVALID_FIELD, KEY_MAX, KEY_TOO_LONG,
@@ -232,7 +232,7 @@ let indexSize: u32 = 0;
  * CTRL_DATA_AT and CTRL_DATA_LENGTH the host's extra bytes. The index stays valid until the next `bodyRead`. CORRUPT_RECORD when it is no body.
  */
 export function bodyRead(at: usize, length: u32): i32 {
-  if (length < <u32> BODY_HEADER) return CORRUPT_RECORD;
+  if (length < <u32> BODY_HEADER || load<u8>(at, BODY_VERSION) != 1) return CORRUPT_RECORD;
   const count = load<u32>(at, BODY_EFFECTS);
   const extra = load<u32>(at, BODY_EXTRA);
   const room = length - BODY_HEADER;

@@ -1,6 +1,7 @@
 // The kernel's exports: the whole boundary. src/kernel/abi.ts says what each does.
 import { arena, arenaBase } from "./arena";
 import { bodyEncode } from "./body";
+import { checkAbandon, checkInstall, checkWants } from "./check_source";
 import { ctrlAddress, setWord } from "./ctrl";
 import { CTRL_OUT_PAGE, NEED_ROOM, OK, OUT_OF_MEMORY, PAGE_SHIFT_MAX, PAGE_SHIFT_MIN } from "./format";
 import { dirtyCount, evictions, frameAbandon, frameInstall, framesInit, frameWanted, pagesRead, spills } from "./frame";
@@ -9,7 +10,7 @@ import { journalInit } from "./journal";
 import { invariant } from "./ctrl";
 import { rootsFlush, rootsForget, rootsInit } from "./roots";
 import { sealTablesInit } from "./seal_table";
-import { spaceInstall, spaceWants } from "./generation";
+import { spaceAbandon, spaceInstall, spaceWants } from "./generation";
 import { spaceAllocateRun, spaceFilePages, spaceFree, spacePlace, spaceReset } from "./space";
 import { packInit } from "./tree_pack";
 import { treeGetTyped as treeGetTape } from "./tree_read";
@@ -26,7 +27,7 @@ export { codecRegister, codecRelease, codecTape } from "./codec";
 export { codecKeyDecode, codecKeyEncode, codecKeyEncodePrefix, codecKeySuccessor } from "./key";
 export { codecRecordDecode, codecRecordEncode } from "./record";
 export { rowsDecode } from "./rows";
-export { frameAbandon as pageAbandon, spillBase, spilledPages, spillDone, spillNext, spillReset } from "./frame";
+export { spillBase, spilledPages, spillDone, spillNext, spillReset } from "./frame";
 export { stateLoad, stateNew, stateSave, freezeBegin, freezeDone, sealLeft, sealNext, sealWritten } from "./freeze";
 export { pin as versionPin, pinnedPages, unpin as versionUnpin, versionFrame, versionSequence } from "./version";
 export { dropStep, treeClose, treeLevel, treeOpen, treeRows, treeRunPages } from "./roots";
@@ -55,6 +56,12 @@ export {
   peekDurable,
   peekGroup,
 } from "./journal";
+export { checkBegin, checkEnd, checkStep } from "./check";
+export { checkFindings } from "./check_report";
+export { packBegin, packStep } from "./tree_compact";
+export { spaceMoveFrom as bitmapMoveFrom, spacePageCount as frozenPages } from "./space_finalize";
+export { spaceUsed as usedPages } from "./space";
+export { bodyRead } from "./body";
 export { marks } from "./marks";
 
 // ---- life -------------------------------------------------------------------------------------------------------
@@ -77,7 +84,15 @@ export function init(pageShift: u32, frames: u32, fileIdLo: u32, fileIdHi: u32):
 
 /** The page asked for has been read: verify and install it. */
 export function pageInstall(): i32 {
+  if (checkWants()) return checkInstall();
   return spaceWants() ? spaceInstall() : frameInstall();
+}
+
+/** The page asked for could not be read: forgets the request. */
+export function pageAbandon(): void {
+  checkAbandon();
+  spaceAbandon();
+  frameAbandon();
 }
 
 /** Dirty frames in the cache. */

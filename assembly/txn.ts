@@ -165,7 +165,6 @@ function applyEffect(): i32 {
   if (kind != EFFECT_DELETE_RANGE) return CORRUPT_RECORD;
   // Every row deleted is gone for good, so going on after NEED_PAGE means starting from the lower bound again.
   while (true) {
-    nextTick();
     setKey(keyAt, keyLength);
     status = seek(root, keyLength, SEEK_AT_OR_AFTER);
     if (status == NOT_FOUND) return OK;
@@ -177,6 +176,7 @@ function applyEffect(): i32 {
     status = treeDelete(root, length);
     if (status != OK) return status;
     rootChanged(root);
+    nextTick();
   }
 }
 

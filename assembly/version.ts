@@ -9,7 +9,7 @@
 //   2. A page superseded at version s and written by version b is kept while a live version v has b ≤ v < s.
 //   3. The newest sealed and the published version are always live.
 //   4. Dropping the private version leaves every older version, the freed places and the roots as they were at the last seal.
-import { flagsOf, DIRTY, FRAME_VERSION, FROZEN, idOf, isUnplaced, newDirty, pageSize, recycle, virtualEntry, freeVirtual, VIRTUAL_FRAME, VIRTUAL_PLACE, VIRTUAL_STATE, V_FREE, V_PLACED, V_RESIDENT } from "./frame";
+import { flagsOf, DIRTY, FRAME_VERSION, FROZEN, idOf, isUnplaced, loosen, newDirty, pageSize, recycle, virtualEntry, freeVirtual, VIRTUAL_FRAME, VIRTUAL_PLACE, VIRTUAL_STATE, V_FREE, V_PLACED, V_RESIDENT } from "./frame";
 import { mark as countMark, MARK_GROUP_DISCARD } from "./marks";
 import { POINTER_BIRTH, POINTER_CRC, ROOT_SIZE } from "./format";
 import { listCount, listEntry, listInit, listPush, listSetCount } from "./list";
@@ -129,6 +129,7 @@ export function writable(pointer: usize, page: usize): usize {
   if (isPrivate(page)) return page;
   const copy = createPage();
   memory.copy(copy, page, pageSize);
+  loosen(page);
   supersede(page);
   setPointer(pointer, idOf(copy));
   return copy;

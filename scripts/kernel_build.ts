@@ -14,7 +14,7 @@ export const BYTES_FILE = "src/kernel/wasm_bytes.ts";
 /** The kernel is at most this long, gzipped. */
 export const GZIP_LIMIT = 32 * 1024;
 
-const FLAGS = ["-O3", "--converge", "--runtime", "stub", "--use", "abort=", "--initialMemory", "16", "--enable", "simd"];
+const FLAGS = ["-O3s", "--converge", "--runtime", "stub", "--use", "abort=", "--initialMemory", "16", "--enable", "simd"];
 
 /** A kernel build: the module and the text of the file that carries it. */
 export interface KernelBuild {

@@ -158,6 +158,19 @@ export interface KernelExports {
   /** See assembly/check.ts. */
   checkBegin(level: number): Status;
   checkStep(maxPages: number): Status;
+  /** Ends a check early; a finished one has ended. */
+  checkEnd(): void;
+  /** Findings: CTRL_OUT_AT, CTRL_OUT_COUNT entries kept, the return value counts all. */
+  checkFindings(): number;
+  /** Starts compacting a table (0: the roots tree); pages at or above `moveFrom` are moved lower by the next freeze. */
+  packBegin(tableId: number, moveFrom: number): void;
+  /** Works on up to about `most` pages in the private version (then seal, publish). MORE, DONE, NEED_PAGE, NEED_ROOM. */
+  packStep(most: number): Status;
+  /** The next freeze moves bitmap pages at or above this page. */
+  bitmapMoveFrom(page: number): void;
+  /** Pages in use by the newest frozen generation; its page count. */
+  usedPages(): number;
+  frozenPages(): number;
   /** Counters of rarely taken branches: CTRL_OUT_AT, CTRL_OUT_COUNT (u32 each, MARK_* of assembly/marks.ts). */
   marks(): void;
 

@@ -228,6 +228,19 @@ function workload(seed: number, pageShift: number, frames: number, operations: n
       disk.freeze();
       freezing = sealed;
     }
+    if (random.chance(0.01) && disk.seal() !== undefined) {
+      sealed = tables;
+      for (const table of [...tables.keys(), 0]) {
+        disk.kernel.exports.packBegin(table, random.int(disk.pages.size));
+        let steps = 0;
+        while (disk.run(() => disk.kernel.exports.packStep(1 + random.int(20))) !== DONE) {
+          if (++steps > 10_000) throw new Error("packStep does not end");
+          if (random.chance(0.2)) disk.seal();
+        }
+      }
+      disk.seal();
+      for (const [table, rows] of tables) trees.compare(-1, table, rows);
+    }
     if (random.chance(0.05)) {
       const table = random.pick([...tables.keys()]);
       const tree = trees.open(-1, table);
