@@ -5,13 +5,13 @@
 // of its type: tuples, nested or not, are their components one behind the other, and the encoding of the first n components is a prefix of exactly
 // the keys that start with them. Decoding accepts only what encoding produces.
 import {
-  CODEC_KEY, CORRUPT_RECORD, CTRL_ERROR_A, CTRL_TAPE_AT, FIELD_LENGTH, FIELD_NAN, FIELD_RANGE, FIELD_TYPE, FIELD_UTF8, INVALID_FIELD, KEY_TOO_LONG,
-  KIND_BOOL, KIND_BYTES, KIND_ENUM, KIND_F32, KIND_F64, KIND_FIXED, KIND_I16, KIND_I32, KIND_I64, KIND_I8, KIND_RECORD, KIND_TEXT,
-  KIND_U16, KIND_U32, KIND_U53, KIND_U64, KIND_U8, OK, OUT_OF_MEMORY, PREFIX_OPEN,
+  CODEC_KEY, CORRUPT_RECORD, CTRL_ERROR_A, CTRL_TAPE_AT, FIELD_LENGTH, FIELD_NAN, FIELD_RANGE, FIELD_TYPE, FIELD_UTF8, INVALID_FIELD,
+  KEY_TOO_LONG, KIND_BOOL, KIND_BYTES, KIND_ENUM, KIND_F32, KIND_F64, KIND_FIXED, KIND_I16, KIND_I32, KIND_I64, KIND_I8, KIND_RECORD,
+  KIND_TEXT, KIND_U16, KIND_U32, KIND_U53, KIND_U64, KIND_U8, OK, OUT_OF_MEMORY, PREFIX_OPEN,
 } from "./format";
 import { copyBytes, loadBE16, loadBE32, loadBE64, storeBE16, storeBE32, storeBE64 } from "./bytes";
 import {
-  areaReset, areaTake, codecRoot, NODE_CHILD, NODE_FIELD, NODE_KIND, NODE_PARAM, NODE_SIZE, NODE_SLOT, NODE_TAPE, numberReason, refuseField, utf8Valid,
+  areaReset, areaTake, codecRoot, NODE_CHILD, NODE_KIND, NODE_PARAM, NODE_SIZE, NODE_SLOT, NODE_TAPE, numberReason, refuseField, utf8Valid,
 } from "./codec";
 import { setWord } from "./ctrl";
 

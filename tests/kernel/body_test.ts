@@ -5,6 +5,7 @@ import {
   BODY_EFFECTS,
   BODY_EXTRA,
   BODY_HEADER,
+  BODY_VERSION,
   CORRUPT_RECORD,
   CTRL_DATA_AT,
   CTRL_DATA_LENGTH,
@@ -45,6 +46,13 @@ interface Effect {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** A header with anything in it but the version. */
+function randomHeader(random: Random): Uint8Array {
+  const header = random.bytes(BODY_HEADER);
+  header[BODY_VERSION] = 1;
+  return header;
+}
 const owners = defineTable({ name: "owners", key: [u32("db"), text("path")], value: { team: text(), seen: u53() } });
 const floats = defineTable({ name: "floats", key: [f64("x")], value: {} });
 
@@ -139,7 +147,7 @@ test("bodyEncode: raw operations become the described bytes, and are read back",
   const bound = bind(owners);
   for (let round = 0; round < 300; round++) {
     const effects = Array.from({ length: random.pick([0, 1, 1, 2, 5, 40]) }, () => randomEffect(random));
-    const extra = random.bytes(random.pick([0, 0, 1, 300, 20_000])), header = random.bytes(BODY_HEADER);
+    const extra = random.bytes(random.pick([0, 0, 1, 300, 20_000])), header = randomHeader(random);
     const body = encode(bound, effects, extra, header);
     assertEquals(parse(body), { effects, extra }, `seed 41, round ${round}`);
     assertEquals(body.slice(0, BODY_EFFECTS), header.slice(0, BODY_EFFECTS));
@@ -164,6 +172,7 @@ test("bodyEncode: typed operations hold the bytes that the codecs give", () => {
     arena.reset(4096);
     const header = arena.take(BODY_HEADER);
     arena.u8.fill(0, header, header + BODY_HEADER);
+    arena.u8[header + BODY_VERSION] = 1;
     arena.u8.fill(7, header + BODY_COMMIT_ID, header + BODY_COMMIT_ID + 16);
     const ops = arena.tape(Math.ceil(rows.length * OP_WORDS / 2)) * 8;
     rows.forEach(({ key, value }, i) => {
@@ -195,6 +204,7 @@ test("bodyEncode: a refused operation is named", () => {
     other.arena.reset(4096);
     const ops = other.arena.tape(9) * 8;
     const header = other.arena.take(BODY_HEADER);
+    other.arena.u8[header + BODY_VERSION] = 1;
     const good = [EFFECT_DELETE, 17, 0, header, 4, 0, 0, 0, 0];
     const bad = words(other.arena);
     other.arena.u32.set(good, ops / 4);
@@ -238,7 +248,7 @@ test("bodyEncode: a refused operation is named", () => {
 test("bodyEncode: bodies of many megabytes, and small ones after them", () => {
   const random = seeded(43);
   const bound = bind(owners);
-  const header = random.bytes(BODY_HEADER);
+  const header = randomHeader(random);
   const big = Array.from(
     { length: 40 },
     () => ({ kind: EFFECT_PUT, tag: 0, table: 16, key: random.bytes(20), value: random.bytes(400_000) }),
@@ -264,7 +274,7 @@ test("bodyRead: truncated, flipped and random bodies are refused or stay inside"
       const effect = randomEffect(random);
       return { ...effect, key: effect.key.slice(0, 130), value: effect.value.slice(0, 200) };
     });
-    const body = encode(bound, effects, random.bytes(random.int(9)), new Uint8Array(BODY_HEADER));
+    const body = encode(bound, effects, random.bytes(random.int(9)), randomHeader(random));
     const tries: Uint8Array[] = [];
     for (let cut = 0; cut < body.length; cut++) tries.push(body.slice(0, cut));
     for (let i = 0; i < 400; i++) {
