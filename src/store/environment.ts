@@ -28,7 +28,8 @@ interface TimerHandle {
 }
 
 /** Node's `setImmediate` comes after pending I/O but without the milliseconds that nested timeouts cost. */
-const immediate: ((callback: () => void) => unknown) | undefined = (globalThis as { setImmediate?: (callback: () => void) => unknown }).setImmediate;
+const immediate: ((callback: () => void) => unknown) | undefined =
+  (globalThis as { setImmediate?: (callback: () => void) => unknown }).setImmediate;
 
 /** The real clock, entropy and timers of the platform. */
 export const systemEnvironment: Environment = {

@@ -1,151 +1,322 @@
 // The store: tables of bytes in one page file. A facade; each part has a file of its own.
+import { META_BITMAP } from "../../assembly/format.ts";
+import { ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Storage } from "../storage/storage.ts";
+import { checkFile } from "./check.ts";
+import { Checkpointer } from "./checkpoint.ts";
+import { Committer } from "./commit.ts";
+import { newCommitId, resolveCommit } from "./commit_ids.ts";
+import { compactStore } from "./compact.ts";
+import type { Core } from "./core.ts";
+import { toHex } from "./meta.ts";
+import { openCore } from "./opening.ts";
+import { resolveOptions } from "./options.ts";
+import { Readers, ReadTransaction } from "./readers.ts";
+import { Registry } from "./registry.ts";
+import { RunReader } from "./runs.ts";
 import type {
   CheckReport,
   CommitRequest,
   Receipt,
   RecoveryReport,
   Resolution,
-  ScanOptions,
   StoreOptions,
   StoreStats,
   TableDefinition,
   TableInfo,
 } from "./types.ts";
+import { ARENA_START, type ReadContext, Scan, Tree, View } from "./views.ts";
 
 export type * from "./types.ts";
-
-/** Arena offsets below this are the store's (body header, scan bounds); callers stage from here on. */
-export const ARENA_START = 4096;
-
-/** A running scan. Rows are in kernel memory until the next kernel call that scans or reads. */
-export declare class Scan {
-  /** Rows of the current batch. */
-  readonly rows: number;
-  /** Address of the batch's index: per row 4 u32 {key offset, key length, value offset, value length}. */
-  readonly rowsAt: number;
-  /** Address that the offsets count from. */
-  readonly dataAt: number;
-  /** Fetches the next batch; returns its rows, 0 at the end. */
-  next(maxRows: number, maxBytes: number): number;
-  /** Whether a row's value is an overflow run (its bytes are not in the batch). */
-  isRun(row: number): boolean;
-  /** Copies a row's key. */
-  key(row: number): Uint8Array;
-  /** Copies a row's value, reading and verifying its overflow run where it has one. */
-  value(row: number): Uint8Array;
-  /** Puts a row's value into kernel memory as a whole, overflow runs included, and returns its address; `valueLength` holds the length. */
-  loadValue(row: number): number;
-  /** Length of the value loaded last. */
-  readonly valueLength: number;
-  /** Counts the rows that are left. */
-  count(): number;
-  /** Ends the scan; a second call does nothing. */
-  close(): void;
-  [Symbol.dispose](): void;
-}
-
-/** A table as one view sees it. */
-export declare class Tree {
-  /** Table id. */
-  readonly tableId: number;
-  /** Rows in the table. */
-  readonly rows: number;
-  /** Address of the value found last, in kernel memory until the next kernel call. */
-  readonly valueAt: number;
-  /** Its length. */
-  readonly valueLength: number;
-  /** Looks up encoded key bytes at an absolute address. True: `valueAt` and `valueLength` (overflow values are read, verified and placed in memory too). */
-  find(keyAt: number, keyLength: number): boolean;
-  /** The same with the key tape of a codec at an absolute address. */
-  findTyped(codec: number, tapeAt: number): boolean;
-  /** Looks up an encoded key and copies its value. */
-  get(key: Uint8Array): Uint8Array | undefined;
-  /** The same with a key tape. */
-  getTyped(codec: number, tapeAt: number): Uint8Array | undefined;
-  /** Starts a scan; close it. */
-  scan(options?: ScanOptions): Scan;
-}
-
-/** A state of all tables: a read transaction, or `store.newest`. */
-export declare class View {
-  /** Last change sequence in this state. */
-  readonly sequence: number;
-  /** Last frame in this state. */
-  readonly frame: number;
-  /** A table by id; an id without rows reads as empty. */
-  tree(tableId: number): Tree;
-  /** A table's registry entry. */
-  table(name: string): TableInfo | undefined;
-  /** All tables, by name. */
-  tables(): TableInfo[];
-}
-
-/** A pinned view. Close it; one that stays open keeps old pages alive. */
-export declare class ReadTransaction extends View {
-  /** Whether it has been closed. */
-  readonly closed: boolean;
-  /** Ends it; a second call does nothing. */
-  close(): void;
-  [Symbol.dispose](): void;
-}
+export { ARENA_START, ReadTransaction, Scan, Tree, View };
 
 /** A store over one storage. */
-export declare class Store {
-  /** Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. */
-  static open(storage: Storage, options?: StoreOptions): Promise<Store>;
+export class Store {
   /** The kernel instance: arena, codecs, control block. */
   readonly kernel: Kernel;
   /** What recovery did. */
   readonly recovery: RecoveryReport;
-  /** Whether it was opened for reading only, or a failed sync has made it so. */
-  readonly readOnly: boolean;
+  readonly #core: Core;
+  readonly #context: ReadContext;
+  readonly #checkpointer: Checkpointer;
+  readonly #committer: Committer;
+  readonly #registry: Registry;
+  readonly #readers: Readers;
+  readonly #newest: View;
+  readonly #listeners = new Set<(sequence: number) => void>();
+  /** What `newest` shows when the unsynced part is lost. */
+  #fallen: ReadTransaction | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(core: Core, recovery: RecoveryReport) {
+    const { kernel, io, file } = core;
+    this.#core = core;
+    this.kernel = kernel;
+    this.recovery = recovery;
+    const fileId = new DataView(core.meta.bytes.buffer, 32, 16);
+    const runs = new RunReader(kernel, file, core.pageSize, fileId.getUint32(0, true), fileId.getUint32(4, true));
+    this.#registry = new Registry(kernel);
+    this.#context = {
+      kernel,
+      io,
+      runs,
+      tablesOf: (view) => this.#registry.tablesOf(view, this.newest),
+      checkReadable: () => core.checkReadable(),
+    };
+    this.#newest = new View(this.#context, -1);
+    this.#readers = new Readers(this.#context, core.environment);
+    this.#checkpointer = new Checkpointer(core);
+    this.#committer = new Committer(core, this.#checkpointer, this.#registry, () => this.#notify());
+    io.onTrap = (error) => {
+      core.ended = error;
+      this.#committer.failAll(error);
+    };
+  }
+
+  /** Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. */
+  static async open(storage: Storage, options: StoreOptions = {}): Promise<Store> {
+    try {
+      const { core, report } = await openCore(storage, resolveOptions(options));
+      return new Store(core, report);
+    } catch (error) {
+      storage.close();
+      throw error;
+    }
+  }
+
+  /** Whether it was opened for reading only, or a failed write has made it so. */
+  get readOnly(): boolean {
+    return this.#core.file.readOnly || this.#core.failure !== undefined;
+  }
+
   /** File id, 32 hex digits. */
-  readonly fileId: string;
+  get fileId(): string {
+    return this.#core.meta.fileId;
+  }
+
   /** History id, 32 hex digits. */
-  readonly historyId: string;
+  get historyId(): string {
+    return this.#core.meta.historyId;
+  }
+
+  /** Page size of the file. */
+  get pageSize(): number {
+    return this.#core.pageSize;
+  }
+
   /** The newest applied state, followed as commits are applied. Not pinned: use it within one turn, or inside `stage`. */
-  readonly newest: View;
+  get newest(): View {
+    // Behind a failed write the applied state is not what the file holds: the published one is.
+    if (this.#core.failure && !this.#core.ended) return this.#fallen ??= this.#readers.open();
+    return this.#newest;
+  }
+
   /** Newest durable change sequence: all that consumers may see. */
-  readonly durableSequence: number;
+  get durableSequence(): number {
+    return this.#core.durableSequence;
+  }
+
   /** Newest applied change sequence. */
-  readonly appliedSequence: number;
+  get appliedSequence(): number {
+    return this.newest.sequence;
+  }
+
   /** Newest durable frame number. */
-  readonly durableFrame: number;
+  get durableFrame(): number {
+    return this.#core.durableFrame;
+  }
+
+  /** Newest commit time, milliseconds since 1970; 0 before the first. */
+  get committedAt(): number {
+    return this.#core.committedAt;
+  }
+
   /** A commit id: 48 bits of the newest durable frame number, 80 random bits; 32 hex digits. */
-  newCommitId(): string;
+  newCommitId(): string {
+    return toHex(newCommitId(this.#core));
+  }
+
   /** Commits a transaction. The promise resolves with the receipt when the durability mode's promise holds. */
-  commit(request: CommitRequest): Promise<Receipt>;
+  commit(request: CommitRequest): Promise<Receipt> {
+    return this.#commit(request, false);
+  }
+
+  #commit(request: CommitRequest, registry: boolean): Promise<Receipt> {
+    if (this.#closing) return Promise.reject(this.#closedError("commit"));
+    return this.#committer.commit(request, registry);
+  }
+
+  #closedError(action: string): ManifestError {
+    return new ManifestError("HANDLE_CLOSED", `Cannot ${action}: the store is closed`);
+  }
+
+  #checkOpen(action: string): void {
+    if (this.#closing) throw this.#closedError(action);
+    this.#core.checkReadable();
+  }
+
   /** Pins the newest published state. */
-  read(): ReadTransaction;
+  read(): ReadTransaction {
+    this.#checkOpen("read");
+    return this.#readers.open();
+  }
+
+  // ---- tables ---------------------------------------------------------------------------------------------
+
   /** Registers a table; TABLE_EXISTS when the name is taken. Returns its id. */
-  createTable(name: string, schema: Uint8Array): Promise<number>;
+  async createTable(name: string, schema: Uint8Array): Promise<number> {
+    return (await this.createTables([{ name, schema }]))[0]!;
+  }
+
   /** Registers several tables in one commit. Returns their ids in order. */
-  createTables(tables: readonly TableDefinition[]): Promise<number[]>;
+  async createTables(tables: readonly TableDefinition[]): Promise<number[]> {
+    const ids: number[] = [];
+    await this.#commit({ change: false, stage: () => this.#registry.stageCreate(this.newest, tables, ids) }, true);
+    return ids;
+  }
+
   /** Replaces a table's schema bytes. */
-  setSchema(name: string, schema: Uint8Array): Promise<void>;
+  async setSchema(name: string, schema: Uint8Array): Promise<void> {
+    await this.#commit({ change: false, stage: () => this.#registry.stageSchema(this.newest, name, schema) }, true);
+  }
+
   /** Drops a table; TABLE_UNKNOWN when there is none. Its pages are freed in bounded steps. */
-  dropTable(name: string): Promise<void>;
+  async dropTable(name: string): Promise<void> {
+    await this.#commit({ change: false, stage: () => this.#registry.stageDrop(this.newest, name) }, true);
+  }
+
   /** All tables of the newest applied state, by name. */
-  listTables(): TableInfo[];
+  listTables(): TableInfo[] {
+    return this.newest.tables();
+  }
+
   /** A table of the newest applied state. */
-  table(name: string): TableInfo | undefined;
+  table(name: string): TableInfo | undefined {
+    return this.newest.table(name);
+  }
+
+  // ---- durability -----------------------------------------------------------------------------------------
+
   /** Calls back after each publication that moved the durable sequence; returns a function that ends it. */
-  onDurable(listener: (sequence: number) => void): () => void;
+  onDurable(listener: (sequence: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(this.#core.durableSequence);
+      } catch (error) {
+        // A listener's error must not stop the commit that it hears about; it surfaces as an error of its own turn.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
   /** Moves everything applied into the tree and frees the journal. */
-  checkpoint(): Promise<void>;
+  async checkpoint(): Promise<void> {
+    this.#checkOpen("checkpoint");
+    this.#core.checkWritable("checkpoint");
+    await this.#committer.checkpoint();
+  }
+
   /** Moves pages low and cuts the tail of the file. */
-  compact(): Promise<void>;
-  /** Checks the whole file. */
-  check(): Promise<CheckReport>;
+  async compact(): Promise<void> {
+    this.#checkOpen("compact");
+    this.#core.checkWritable("compact");
+    await compactStore({ ...this.#context, core: this.#core, committer: this.#committer, newest: this.newest });
+  }
+
+  /** Checks the whole file, the contents of overflow values included. Writes a checkpoint first unless opened for reading only. */
+  async check(): Promise<CheckReport> {
+    this.#checkOpen("check");
+    const force = new DataView(this.#core.meta.bytes.buffer).getUint32(META_BITMAP, true) === 0;
+    if (!this.readOnly) await this.#committer.checkpoint({ force });
+    using _pinned = this.#readers.open();
+    return await checkFile(this.#core, this.#core.meta, 2);
+  }
+
   /** Resolves when everything applied before the call is durable. */
-  sync(): Promise<void>;
-  /** What became of a commit id. */
-  resolve(commitId: string): Resolution;
+  async sync(): Promise<void> {
+    this.#checkOpen("sync");
+    this.#core.checkWritable("sync");
+    await this.#committer.settled();
+    if (this.#core.options.durability === "relaxed") await this.#committer.flush();
+    if (this.#core.options.durability === "none") await this.#committer.checkpoint();
+    this.#core.checkWritable("sync");
+  }
+
+  /** What became of a commit id; waits for commits that are on their way. */
+  async resolve(commitId: string): Promise<Resolution> {
+    this.#checkOpen("resolve a commit");
+    await this.#committer.settled();
+    if (this.#core.failure) this.#core.checkWritable("resolve a commit");
+    using transaction = this.#readers.open();
+    return resolveCommit(transaction, commitId);
+  }
+
   /** Numbers about the store. */
-  stats(): StoreStats;
+  stats(): StoreStats {
+    this.#checkOpen("tell numbers");
+    const { kernel, file, journal, meta } = this.#core;
+    return {
+      fileBytes: file.size(),
+      pageSize: this.#core.pageSize,
+      journalBytes: journal.capacity * 4096,
+      journalUsed: journal.liveBlocks * 4096,
+      journalExtents: journal.extents.length,
+      generation: meta.generation,
+      epoch: this.#core.epoch,
+      appliedSequence: this.appliedSequence,
+      durableSequence: this.#core.durableSequence,
+      durableFrame: this.#core.durableFrame,
+      cachePages: this.#core.frames,
+      dirtyPages: kernel.exports.dirtyPages(),
+      spilledPages: kernel.exports.spilledPages(),
+      pinnedPages: kernel.exports.pinnedPages(),
+      memoryBytes: kernel.memoryBytes,
+      commits: this.#committer.commits,
+      groups: this.#committer.groups,
+      syncs: file.syncs,
+      writes: file.writes,
+      bytesWritten: file.bytesWritten,
+      pageReads: this.#core.io.pageReads,
+      checkpoints: this.#core.checkpoints,
+      waiting: this.#committer.waiting,
+      readers: this.#readers.stats(),
+    };
+  }
+
+  // ---- end ------------------------------------------------------------------------------------------------
+
   /** Checkpoints, marks the file clean and closes the storage. A second call waits for the first. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    try {
+      this.#committer.stopTimers();
+      await this.#committer.settled();
+      await this.#committer.idle();
+      if (!this.readOnly && !core.ended) await this.#committer.checkpoint({ clean: true });
+    } finally {
+      this.#committer.stopTimers();
+      if (!core.ended) this.#readers.closeAll();
+      core.ended ??= this.#closedError("use the store");
+      this.#listeners.clear();
+      core.lock?.release();
+      core.file.storage.close();
+    }
+  }
+
+  /** Closes the store. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }

@@ -138,10 +138,14 @@ export interface RecoveryReport {
   repairedSlots: number[];
 }
 
-/** A damaged place found by `check`. */
+/** What `check` found at one place. */
 export interface CheckProblem {
+  /** An error is damage; a warning is space that nothing uses. */
+  severity: "error" | "warning";
   /** Page number; 0 = none in particular. */
   page: number;
+  /** Table id; 0 = no table's tree. */
+  table: number;
   /** Reason in words. */
   reason: string;
   /** Expected number, where there is one. */
@@ -152,9 +156,13 @@ export interface CheckProblem {
 
 /** What `check` found. */
 export interface CheckReport {
-  /** Pages looked at. */
+  /** No error was found. */
+  ok: boolean;
+  /** Pages of the file. */
   pages: number;
-  /** Damage; empty = sound. */
+  /** Counters by their number: CHECK_* of the format. */
+  counters: number[];
+  /** The first findings, errors and warnings. */
   problems: CheckProblem[];
 }
 
@@ -192,6 +200,10 @@ export interface StoreStats {
   cachePages: number;
   /** Dirty pages in the cache. */
   dirtyPages: number;
+  /** Dirty pages parked beyond the end of the file. */
+  spilledPages: number;
+  /** Superseded pages that only open read transactions keep. */
+  pinnedPages: number;
   /** Linear memory of the kernel. */
   memoryBytes: number;
   /** Commits acknowledged, groups, syncs, writes since opening. */

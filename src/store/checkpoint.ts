@@ -1,0 +1,204 @@
+// Checkpoints: one version becomes the next meta generation, in slices beside commits.
+//
+// Freezing is one step of a turn; sealing and writing pages, then zeroing a new journal extent, go slice by slice; the order behind that is in order.ts.
+// A step that fails without a failed sync leaves the checkpoint stalled: starting again makes the same writes. Nothing is lost meanwhile: acknowledged commits are
+// in the journal, whose tail moves only when both copies of the new generation are durable.
+import { CTRL_OUT_PAGE, OK } from "../../assembly/format.ts";
+import { fail } from "../errors.ts";
+import type { Core } from "./core.ts";
+import type { JournalMark } from "./journal.ts";
+import { type Extent, readMeta } from "./meta.ts";
+import type { SealedRun } from "./page_io.ts";
+import { cutTail, metaSteps, nextMeta, writeZeros } from "./order.ts";
+
+/** Pages sealed and written before others get a turn. */
+const SLICE_PAGES = 64;
+const SLICE_BYTES = 1 << 20;
+
+/** How a checkpoint is made. */
+export interface CheckpointOptions {
+  /** Mark the generation as left by an orderly close. */
+  clean?: boolean;
+  /** Lengthen the journal if it may grow. */
+  grow?: boolean;
+  /** Freeze even if no frame was applied since the last one. */
+  force?: boolean;
+  /** Where the journal continues, when not at the head; for a successor without a kernel lock. */
+  far?: boolean;
+  /** Give every journal extent but the first back. No group may be written until it is done. */
+  shrink?: boolean;
+}
+
+interface Work {
+  readonly mark: JournalMark;
+  /** The journal starts over at the mark when done. */
+  readonly restart: boolean;
+  readonly sequence: number;
+  readonly frame: number;
+  /** Whether there is anything to freeze. */
+  readonly frozen: boolean;
+  /** Extents when done, and the new one among them. */
+  readonly extents: readonly Extent[];
+  readonly extent: Extent | undefined;
+  clean: boolean;
+  sealed: boolean;
+  /** Sealed pages whose write has failed. */
+  pending: SealedRun | undefined;
+  zeroed: number;
+  meta: Uint8Array<ArrayBuffer> | undefined;
+  steps: (() => void | Promise<void>)[];
+  step: number;
+}
+
+/** Makes checkpoints, one at a time. */
+export class Checkpointer {
+  readonly #core: Core;
+  #work: Work | undefined;
+  #running = false;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Whether one is running. */
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** Whether one has stopped half way and waits to be started again. */
+  get stalled(): boolean {
+    return this.#work !== undefined && !this.#running;
+  }
+
+  /**
+   * Freezes the newest sealed version now (no change may be unsealed) and resolves when its generation is durable. A stalled checkpoint is taken up where it stopped
+   * instead.
+   */
+  async start(options: CheckpointOptions = {}): Promise<void> {
+    if (this.#running) fail("INVARIANT", "Cannot checkpoint: one is running");
+    this.#running = true;
+    try {
+      this.#work ??= this.#begin(options);
+      if (options.clean && !this.#work.meta) this.#work.clean = true;
+      await this.#perform(this.#work);
+      this.#work = undefined;
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #begin(options: CheckpointOptions): Work {
+    const { kernel, io, journal } = this.#core;
+    const x = kernel.exports;
+    let extent: Extent | undefined;
+    const pages = options.grow && !options.shrink ? journal.growth(x.filePages()) : 0;
+    if (pages > 0) {
+      io.run(() => x.extentAllocate(pages), "lengthen the journal");
+      extent = { page: kernel.word(CTRL_OUT_PAGE), pages };
+    }
+    const given = options.shrink ? journal.extents.slice(1) : [];
+    for (const { page, pages } of given) io.run(() => x.extentFree(page, pages), "shorten the journal");
+    const frame = x.versionFrame(-1);
+    const frozen = options.force === true || extent !== undefined || given.length > 0 || frame !== this.#core.meta.frame;
+    if (frozen) io.run(() => x.freezeBegin(), "checkpoint");
+    const head = journal.mark();
+    const start = options.shrink ? { extent: 0, block: 0 } : options.far ? journal.farPosition() : head;
+    const kept = options.shrink ? journal.extents.slice(0, 1) : journal.extents;
+    journal.freezeBegun();
+    return {
+      mark: { ...start, group: head.group },
+      restart: options.shrink === true || options.far === true,
+      sequence: x.versionSequence(-1),
+      frame,
+      frozen,
+      extents: extent ? [...kept, extent] : kept,
+      extent,
+      clean: options.clean ?? false,
+      sealed: !frozen,
+      pending: undefined,
+      zeroed: 0,
+      meta: undefined,
+      steps: [],
+      step: 0,
+    };
+  }
+
+  async #perform(work: Work): Promise<void> {
+    const core = this.#core;
+    const { kernel, io, environment } = core;
+    const x = kernel.exports;
+    while (!work.sealed) {
+      this.#alive();
+      if (work.pending) {
+        // The bytes of the write that failed are still where the kernel put them.
+        io.writeSealed(work.pending);
+        work.pending = undefined;
+        x.sealWritten();
+      }
+      const status = io.run(() => x.sealNext(SLICE_PAGES), "checkpoint");
+      if (status !== OK) {
+        work.sealed = true;
+        break;
+      }
+      work.pending = io.sealedRun();
+      io.writeSealed(work.pending);
+      work.pending = undefined;
+      x.sealWritten();
+      await environment.yield();
+    }
+    if (work.extent) {
+      const start = work.extent.page * core.pageSize;
+      const bytes = work.extent.pages * core.pageSize;
+      while (work.zeroed < bytes) {
+        this.#alive();
+        const end = Math.min(bytes, work.zeroed + SLICE_BYTES);
+        writeZeros(core.file, start + work.zeroed, start + end);
+        work.zeroed = end;
+        await environment.yield();
+      }
+    }
+    if (!work.meta) {
+      work.meta = nextMeta(core, work.frozen ? this.#savedState() : core.meta.bytes, {
+        clean: work.clean,
+        group: work.mark.group,
+        extent: work.mark.extent,
+        block: work.mark.block,
+        extents: work.extents,
+      });
+      work.steps = metaSteps(core, work.meta);
+    }
+    while (work.step < work.steps.length) {
+      this.#alive();
+      await work.steps[work.step]!();
+      work.step++;
+    }
+    this.#done(work);
+  }
+
+  #alive(): void {
+    if (this.#core.ended) throw this.#core.ended;
+    if (this.#core.failure) throw this.#core.failure;
+  }
+
+  /** The newest slot with the kernel's part of the frozen state over it. */
+  #savedState(): Uint8Array {
+    const { kernel, meta } = this.#core;
+    const at = kernel.exports.arena(meta.bytes.length) >>> 0;
+    kernel.u8.set(meta.bytes, at);
+    kernel.exports.stateSave(at);
+    return kernel.u8.slice(at, at + meta.bytes.length);
+  }
+
+  #done(work: Work): void {
+    const core = this.#core;
+    core.meta = readMeta(work.meta!);
+    core.kernel.exports.freezeDone();
+    core.journal.release(work.mark.group);
+    if (work.restart) core.journal.restart(work.extents, work.mark);
+    else if (work.extent) core.journal.append(work.extent);
+    core.durable(work.sequence, work.frame, work.mark.group - 1);
+    core.checkpoints++;
+    cutTail(core);
+    core.io.moveSpills();
+  }
+}

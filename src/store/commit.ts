@@ -1,0 +1,636 @@
+// Commits: from a staged transaction to its receipt, group by group.
+//
+//   take      stage → encode → apply to the private version → the body joins the gathered group
+//   close     at the end of the turn: write the group, seal the version, sync, publish, deliver receipts
+//   boundary  between groups, when nothing is unsealed or unsynced: checkpoints begin here, a batch beyond the journal commits here, waiting commits go on
+//
+// Invariants: a receipt is delivered behind what its durability mode promises; a transaction that fails leaves the others of its group applied, in order;
+// what is reported as not applied is in no journal block; behind a failed sync nothing is written any more. Where a group is cut and when a checkpoint begins
+// follow from the commits alone, never from time, as long as syncs are made inside the turn.
+import {
+  BODY_COMMIT_ID,
+  BODY_COMMITTED_AT,
+  BODY_FLAGS,
+  BODY_HAS_ID,
+  BODY_HEADER,
+  BODY_IS_CHANGE,
+  BODY_VERSION,
+  CTRL_OUT_AT,
+  CTRL_OUT_COUNT,
+  CTRL_TREE,
+  OK,
+} from "../../assembly/format.ts";
+import { invariant, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import type { Checkpointer, CheckpointOptions } from "./checkpoint.ts";
+import { needsPruning, newCommitId, parseCommitId, pruneCommits } from "./commit_ids.ts";
+import type { Core } from "./core.ts";
+import type { Timer } from "./environment.ts";
+import { groupBlocksFor, type Position } from "./journal.ts";
+import { toHex } from "./meta.ts";
+import { eraseGroup, fence, writeGroup } from "./order.ts";
+import type { Registry } from "./registry.ts";
+import type { CommitRequest, Receipt } from "./types.ts";
+import { ARENA_START } from "./views.ts";
+import { type Pending, WriteQueue } from "./write_queue.ts";
+
+/** Syncs expected to take longer than this, in milliseconds, run off the event loop. */
+const QUICK_SYNC = 1;
+/** Relaxed commits are synced within this many milliseconds. */
+const RELAXED_SYNC = 100;
+
+/** A group that is written but not durable yet. */
+interface Flying {
+  readonly items: readonly (Pending | undefined)[];
+  readonly version: number;
+  readonly group: number;
+}
+
+interface Waiter {
+  readonly options: CheckpointOptions;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Maintenance {
+  step(): number;
+  resolve(status: number): void;
+  reject(error: unknown): void;
+}
+
+/** Applies, writes and acknowledges transactions. */
+export class Committer {
+  /** Receipts delivered and groups written since opening. */
+  commits = 0;
+  groups = 0;
+  readonly #core: Core;
+  readonly #checkpointer: Checkpointer;
+  readonly #registry: Registry;
+  readonly #queue: WriteQueue;
+  readonly #onDurable: () => void;
+  /** Applied and gathered, in order; undefined = the store's own maintenance. */
+  #gathered: (Pending | undefined)[] = [];
+  #flying: Flying | undefined;
+  /** Encoded in the kernel, too large for the journal. */
+  #exclusive: Pending | undefined;
+  #exclusiveRunning = false;
+  #scheduled = false;
+  #window: Timer | undefined;
+  #checkpointWanted: Waiter[] = [];
+  #maintenance: Maintenance[] = [];
+  /** A trigger came while a checkpoint ran: commits wait for its end. */
+  #held = false;
+  #unsynced: { sequence: number; frame: number; group: number } | undefined;
+  #flushTimer: Timer | undefined;
+  #idleTimer: Timer | undefined;
+  #lastCommit = 0;
+
+  constructor(core: Core, checkpointer: Checkpointer, registry: Registry, onDurable: () => void) {
+    this.#core = core;
+    this.#checkpointer = checkpointer;
+    this.#registry = registry;
+    this.#queue = new WriteQueue(core.options.queueCapacity);
+    this.#onDurable = onDurable;
+  }
+
+  /** Commits that have no receipt yet. */
+  get waiting(): number {
+    return this.#queue.length + this.#gathered.length + (this.#flying?.items.length ?? 0) + (this.#exclusive ? 1 : 0);
+  }
+
+  // ---- taking ---------------------------------------------------------------------------------------------
+
+  /** Commits a transaction; `registry` when it changes the tables. */
+  commit(request: CommitRequest, registry = false): Promise<Receipt> {
+    try {
+      this.#core.checkWritable("commit");
+      const id = request.commitId === undefined ? newCommitId(this.#core) : parseCommitId(request.commitId);
+      const item = this.#queue.accept(request, id, registry);
+      if (this.#queue.length === 0 && this.#admits()) this.#take(item);
+      else {
+        this.#queue.push(item);
+        this.#schedule();
+      }
+      return item.promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Whether the next transaction may be applied now. */
+  #admits(): boolean {
+    if (
+      this.#exclusive || this.#held || this.#checkpointWanted.length > 0 || this.#maintenance.length > 0 || this.#core.failure ||
+      this.#core.ended
+    ) return false;
+    const blocks = this.#core.kernel.exports.groupBlocks();
+    const { journal } = this.#core;
+    if (blocks >= journal.groupLimit) return false;
+    return this.#core.options.durability === "none" || Math.max(blocks, 2) + journal.transactionBlocks <= journal.room;
+  }
+
+  #admitWaiting(): void {
+    while (this.#queue.length > 0 && this.#admits()) {
+      const item = this.#queue.shift()!;
+      if (!item.settled) this.#take(item);
+    }
+    if (this.#gathered.length > 0 || this.#exclusive) this.#schedule();
+  }
+
+  #take(item: Pending): void {
+    const { kernel, io, journal } = this.#core;
+    const x = kernel.exports;
+    item.taken();
+    try {
+      const staged = item.request.stage();
+      this.#writeHeader(item, staged.extraLength);
+      io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, staged.extraLength), "commit");
+    } catch (error) {
+      return item.fail(error);
+    }
+    if (groupBlocksFor(kernel.word(CTRL_OUT_COUNT) + 32) > journal.transactionBlocks) {
+      this.#exclusive = item;
+      return this.#schedule();
+    }
+    try {
+      this.#apply(item);
+    } catch (error) {
+      this.#applyFailed(item, error);
+    }
+    this.#schedule();
+  }
+
+  /** Applies the encoded body and the maintenance that falls due with it. */
+  #apply(item: Pending): void {
+    const { kernel, io } = this.#core;
+    const x = kernel.exports;
+    io.run(() => x.txnApply(), "commit");
+    item.sequence = x.txnSequence();
+    item.frame = x.txnFrame();
+    this.#gathered.push(item);
+    if (item.registry) this.#registry.changed(item.frame);
+    if (needsPruning(item.frame)) {
+      this.#writeHeader(undefined, 0);
+      const staged = pruneCommits(kernel, item.frame);
+      io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, 0), "commit");
+      io.run(() => x.txnApply(), "commit");
+      this.#gathered.push(undefined);
+    }
+  }
+
+  /** Body header in the store's part of the arena. */
+  #writeHeader(item: Pending | undefined, extraLength: number): void {
+    const { kernel } = this.#core;
+    if (item) {
+      const at = item.request.committedAt ?? this.#core.environment.now();
+      item.committedAt = Math.max(this.#core.committedAt, Math.floor(at));
+      this.#core.committedAt = item.committedAt;
+    }
+    const at = kernel.exports.arena(ARENA_START) >>> 0;
+    const u8 = kernel.u8;
+    u8.fill(0, at, at + BODY_HEADER);
+    const view = new DataView(u8.buffer, u8.byteOffset + at, BODY_HEADER);
+    const change = item !== undefined && item.request.change !== false;
+    u8[at + BODY_FLAGS] = (change ? BODY_IS_CHANGE : 0) | (item ? BODY_HAS_ID : 0);
+    u8[at + BODY_VERSION] = 1;
+    if (item) u8.set(item.id, at + BODY_COMMIT_ID);
+    view.setUint32(BODY_COMMITTED_AT, this.#core.committedAt >>> 0, true);
+    view.setUint16(BODY_COMMITTED_AT + 4, Math.floor(this.#core.committedAt / 0x1_0000_0000), true);
+    view.setUint32(BODY_HEADER - 4, extraLength, true);
+  }
+
+  /** One transaction could not be applied: everything unsealed is dropped, the others of the group are applied again from their bodies. */
+  #applyFailed(item: Pending, error: unknown): void {
+    const { kernel } = this.#core;
+    const x = kernel.exports;
+    if (this.#core.ended) return this.failAll(this.#core.ended);
+    // Maintenance that failed leaves its transaction gathered: that one is at fault then.
+    const at = this.#gathered.lastIndexOf(item);
+    const kept = at < 0 ? this.#gathered : this.#gathered.slice(0, at);
+    const bodies: Uint8Array[] = [];
+    for (let i = 0; i < kept.length; i++) {
+      invariant(x.groupBody(i) === OK, "a gathered body is missing");
+      const from = kernel.word(CTRL_OUT_AT);
+      bodies.push(kernel.u8.slice(from, from + kernel.word(CTRL_OUT_COUNT)));
+    }
+    this.#discard();
+    item.fail(error);
+    for (let i = 0; i < bodies.length; i++) {
+      try {
+        this.#applyBody(bodies[i]!, kept[i]);
+      } catch (again) {
+        // The same page fails for others too: this one goes, and the rest is tried without it.
+        const rest = kept.slice(0, i).concat(kept.slice(i + 1));
+        const restBodies = bodies.slice(0, i).concat(bodies.slice(i + 1));
+        kept[i]?.fail(again);
+        this.#discard();
+        kept.splice(0, kept.length, ...rest);
+        bodies.splice(0, bodies.length, ...restBodies);
+        i = -1;
+      }
+    }
+  }
+
+  #applyBody(body: Uint8Array, item: Pending | undefined): void {
+    const { kernel, io } = this.#core;
+    const x = kernel.exports;
+    const at = (x.arena(ARENA_START + body.length) >>> 0) + ARENA_START;
+    kernel.u8.set(body, at);
+    io.run(() => x.txnLoad(at, body.length), "commit");
+    io.run(() => x.txnApply(), "commit");
+    if (item) {
+      item.sequence = x.txnSequence();
+      item.frame = x.txnFrame();
+    }
+    this.#gathered.push(item);
+  }
+
+  /** Drops everything unsealed. */
+  #discard(): void {
+    const x = this.#core.kernel.exports;
+    x.groupDiscard();
+    x.groupClear();
+    this.#gathered = [];
+    this.#registry.changed(x.versionFrame(-1));
+  }
+
+  // ---- closing --------------------------------------------------------------------------------------------
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flying) return;
+    this.#scheduled = true;
+    const { groupWindow } = this.#core.options;
+    if (groupWindow > 0 && this.#checkpointWanted.length === 0) {
+      this.#window = this.#core.environment.timer(groupWindow, () => this.#close());
+    } else queueMicrotask(() => this.#close());
+  }
+
+  #close(): void {
+    this.#scheduled = false;
+    this.#window = undefined;
+    if (this.#flying || this.#core.failure || this.#core.ended) return;
+    if (this.#gathered.length === 0) return this.#boundary();
+    const items = this.#gathered;
+    this.#gathered = [];
+    if (this.#core.options.durability === "none") this.#closeUnwritten(items);
+    else this.#closeWritten(items);
+  }
+
+  #closeUnwritten(items: (Pending | undefined)[]): void {
+    const x = this.#core.kernel.exports;
+    x.groupClear();
+    let version: number;
+    try {
+      version = this.#seal();
+    } catch (error) {
+      return this.#groupFailed(items, error, undefined, 0);
+    }
+    x.versionPublish(version);
+    this.#deliver(items);
+    this.#boundary();
+  }
+
+  #seal(): number {
+    const { kernel, io } = this.#core;
+    const status = io.run(() => kernel.exports.groupSeal(), "commit");
+    invariant(status === OK, "a group without a change");
+    return kernel.word(CTRL_TREE);
+  }
+
+  #closeWritten(items: (Pending | undefined)[]): void {
+    const core = this.#core;
+    const { journal, options } = core;
+    const blocks = core.kernel.exports.groupBlocks();
+    const position = journal.find(blocks);
+    invariant(position, "a group was gathered that the journal has no room for");
+    let version: number;
+    try {
+      writeGroup(core, position, items[0]!.frame);
+      version = this.#seal();
+    } catch (error) {
+      return this.#groupFailed(items, error, position, blocks);
+    }
+    const group = journal.nextGroup;
+    journal.add(position, blocks);
+    this.groups++;
+    const flying: Flying = { items, version, group };
+    if (options.durability === "relaxed") {
+      const x = core.kernel.exports;
+      this.#unsynced = { sequence: x.versionSequence(version), frame: x.versionFrame(version), group };
+      this.#flushTimer ??= core.environment.timer(RELAXED_SYNC, () => void this.flush().catch(() => {}));
+      x.versionPublish(version);
+      this.#deliver(items);
+      return this.#boundary();
+    }
+    const inline = !core.file.syncing && (options.syncMode === "inline" || (options.syncMode === "auto" && core.file.quick(QUICK_SYNC)));
+    if (inline) {
+      try {
+        core.file.sync();
+        fence(core);
+      } catch (error) {
+        return this.failAll(error, items);
+      }
+      return this.#landed(flying);
+    }
+    this.#flying = flying;
+    core.file.syncLater().then(() => {
+      if (core.ended || core.failure) return;
+      fence(core);
+      this.#flying = undefined;
+      this.#landed(flying);
+    }).catch((error) => {
+      this.#flying = undefined;
+      this.failAll(error, items);
+    });
+  }
+
+  /** The group is durable: readers see it, receipts go out. */
+  #landed(flying: Flying): void {
+    const x = this.#core.kernel.exports;
+    const before = this.#core.durableSequence;
+    x.versionPublish(flying.version);
+    this.#core.durable(x.versionSequence(flying.version), x.versionFrame(flying.version), flying.group);
+    this.#deliver(flying.items);
+    if (this.#core.durableSequence !== before) this.#onDurable();
+    if (this.#gathered.length > 0) this.#schedule();
+    else this.#boundary();
+  }
+
+  #deliver(items: readonly (Pending | undefined)[]): void {
+    for (const item of items) {
+      if (!item) continue;
+      this.commits++;
+      item.succeed({ sequence: item.sequence, commitId: toHex(item.id), frame: item.frame, committedAt: item.committedAt });
+    }
+    this.#armIdle();
+  }
+
+  /** Writing or sealing a group failed. Unless its blocks can be erased, its outcome is unknown. */
+  #groupFailed(items: (Pending | undefined)[], error: unknown, position: Position | undefined, blocks: number): void {
+    const core = this.#core;
+    if (core.ended || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error, items);
+    try {
+      if (position) eraseGroup(core, position, blocks);
+    } catch {
+      return this.failAll(error, items);
+    }
+    // What was gathered on top would be dropped with it; nothing is, because a group closes before the next one gathers.
+    this.#discard();
+    for (const item of items) item?.fail(error);
+    this.#admitWaiting();
+  }
+
+  // ---- between groups -------------------------------------------------------------------------------------
+
+  /** Whether the journal or the cache asks for a checkpoint. */
+  #pressed(): boolean {
+    const { journal, kernel, frames } = this.#core;
+    const x = kernel.exports;
+    if (journal.sinceFreeze * 2 > journal.capacity) return true;
+    if (this.#checkpointer.running) return x.dirtyPages() * 4 > frames * 3;
+    return x.dirtyPages() * 2 > frames || x.dirtyRunPages() > frames || x.spilledPages() > 0;
+  }
+
+  #boundary(): void {
+    if (this.#core.failure || this.#core.ended || this.#flying || this.#gathered.length > 0 || this.#exclusiveRunning) return;
+    this.#maintain();
+    const asked = this.#checkpointWanted.length > 0;
+    const stuck = !this.#exclusive && this.#queue.length > 0 && !this.#held && !asked && !this.#admits();
+    if (this.#checkpointer.running) {
+      this.#held ||= asked || stuck || this.#exclusive !== undefined || this.#pressed();
+      if (!this.#held) this.#admitWaiting();
+      return;
+    }
+    this.#held = false;
+    if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
+    else if (this.#exclusive) void this.#commitExclusive(this.#exclusive);
+    this.#admitWaiting();
+  }
+
+  /** Steps that change pages but nothing that a reader sees: sealed and published by themselves, in no journal group. */
+  #maintain(): void {
+    const { kernel, io } = this.#core;
+    for (const { step, resolve, reject } of this.#maintenance.splice(0)) {
+      try {
+        const status = step();
+        if (io.run(() => kernel.exports.groupSeal(), "tidy up") === OK) kernel.exports.versionPublish(kernel.word(CTRL_TREE));
+        resolve(status);
+      } catch (error) {
+        if (!this.#core.ended) kernel.exports.groupDiscard();
+        reject(error);
+      }
+    }
+  }
+
+  /** Runs a step between groups; resolves with its status. */
+  maintain(step: () => number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#core.checkWritable("tidy up");
+      this.#maintenance.push({ step, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  #startCheckpoint(): void {
+    // One that had stopped half way is finished first: it does not hold what came after its freeze, so those who ask wait for the next.
+    const waiters = this.#checkpointer.stalled ? [] : this.#checkpointWanted.splice(0);
+    const options: CheckpointOptions = { grow: this.#journalPressed(), ...Object.assign({}, ...waiters.map((waiter) => waiter.options)) };
+    const before = this.#core.durableSequence;
+    // The journal can only lose extents while no group is written.
+    this.#held = options.shrink === true;
+    this.#prepare(options).then(() => {
+      for (const waiter of waiters) waiter.resolve();
+      if (this.#core.durableSequence !== before) this.#onDurable();
+      this.#held = false;
+      this.#boundary();
+    }, (error) => {
+      this.#checkpointFailed(error, waiters);
+    });
+  }
+
+  #journalPressed(): boolean {
+    const { journal } = this.#core;
+    return this.#core.options.durability !== "none" && (journal.sinceFreeze * 2 > journal.capacity || !this.#roomForOne());
+  }
+
+  #roomForOne(): boolean {
+    const { journal } = this.#core;
+    return 2 + journal.transactionBlocks <= journal.room;
+  }
+
+  /** Frees some pages of dropped tables, then freezes, all in this turn; the rest of the checkpoint follows. */
+  #prepare(options: CheckpointOptions): Promise<void> {
+    const { kernel, io } = this.#core;
+    try {
+      if (!this.#checkpointer.stalled) {
+        io.run(() => kernel.exports.dropStep(this.#core.frames), "checkpoint");
+        if (io.run(() => kernel.exports.groupSeal(), "checkpoint") === OK) {
+          kernel.exports.versionPublish(kernel.word(CTRL_TREE));
+          options = { ...options, force: true };
+        }
+      }
+    } catch (error) {
+      kernel.exports.groupDiscard();
+      return Promise.reject(error);
+    }
+    return this.#checkpointer.start(options);
+  }
+
+  #checkpointFailed(error: unknown, waiters: readonly Waiter[]): void {
+    for (const waiter of waiters) waiter.reject(error);
+    this.#held = false;
+    if (this.#core.ended || this.#core.file.failure || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error);
+    // Stalled: acknowledged commits are safe in the journal. Those that need the room it would make are refused; the next one tries again.
+    if (this.#core.options.durability !== "none" && !this.#roomForOne()) {
+      for (const item of this.#queue.drain()) item.fail(error);
+    }
+    for (const waiter of this.#checkpointWanted.splice(0)) waiter.reject(error);
+    if (this.#exclusive) {
+      this.#exclusive.fail(error);
+      this.#exclusive = undefined;
+    }
+    this.#admitWaiting();
+  }
+
+  /** A batch beyond the journal: applied alone, sealed, and durable with the generation that holds it. */
+  async #commitExclusive(item: Pending): Promise<void> {
+    const x = this.#core.kernel.exports;
+    this.#exclusiveRunning = true;
+    let version: number;
+    try {
+      x.groupRecord(0);
+      this.#apply(item);
+      version = this.#seal();
+    } catch (error) {
+      if (!this.#core.ended) this.#discard();
+      item.fail(error);
+      this.#exclusiveEnded();
+      return;
+    }
+    x.groupClear();
+    this.#gathered = [];
+    const before = this.#core.durableSequence;
+    try {
+      await this.#checkpointer.start({ grow: true, force: true });
+    } catch (error) {
+      // The version is sealed and half way into the file: only opening again tells whether it is there.
+      this.failAll(error, [item]);
+      return;
+    }
+    x.versionPublish(version);
+    this.#deliver([item]);
+    if (this.#core.durableSequence !== before) this.#onDurable();
+    this.#exclusiveEnded();
+  }
+
+  #exclusiveEnded(): void {
+    this.#exclusive = undefined;
+    this.#exclusiveRunning = false;
+    this.#boundary();
+  }
+
+  // ---- asking and waiting ---------------------------------------------------------------------------------
+
+  /** Moves everything applied before the call into the tree. */
+  checkpoint(options: CheckpointOptions = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#checkpointWanted.push({ options, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Resolves when every commit issued before the call is settled. */
+  async settled(): Promise<void> {
+    const items = [...this.#queue.items(), ...this.#gathered, ...(this.#flying?.items ?? []), this.#exclusive];
+    await Promise.allSettled(items.map((item) => item?.promise));
+  }
+
+  /** Resolves when no checkpoint runs. */
+  async idle(): Promise<void> {
+    while (this.#checkpointer.running) await this.#core.environment.yield();
+  }
+
+  /** Syncs what relaxed commits have written. */
+  async flush(): Promise<void> {
+    this.#flushTimer?.cancel();
+    this.#flushTimer = undefined;
+    const upTo = this.#unsynced;
+    if (!upTo) return;
+    this.#unsynced = undefined;
+    const before = this.#core.durableSequence;
+    try {
+      await this.#core.file.syncLater();
+      fence(this.#core);
+    } catch (error) {
+      this.failAll(error);
+      throw error;
+    }
+    this.#core.durable(upTo.sequence, upTo.frame, upTo.group);
+    if (this.#core.durableSequence !== before) this.#onDurable();
+  }
+
+  #armIdle(): void {
+    const { environment, options } = this.#core;
+    if (options.idleCheckpoint === 0) return;
+    this.#lastCommit = environment.monotonic();
+    if (this.#idleTimer) return;
+    const wait = (milliseconds: number): void => {
+      this.#idleTimer = environment.timer(milliseconds, () => {
+        this.#idleTimer = undefined;
+        if (this.#core.failure || this.#core.ended) return;
+        const left = options.idleCheckpoint - (environment.monotonic() - this.#lastCommit);
+        if (left > 0) wait(Math.max(1, left));
+        else if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
+      });
+    };
+    wait(options.idleCheckpoint);
+  }
+
+  /** Calls off every timer. */
+  stopTimers(): void {
+    this.#flushTimer?.cancel();
+    this.#idleTimer?.cancel();
+    this.#window?.cancel();
+    this.#flushTimer = this.#idleTimer = undefined;
+    if (this.#window) {
+      this.#window = undefined;
+      queueMicrotask(() => this.#close());
+    }
+  }
+
+  /** Ends writing: what may be in the file has an unknown outcome, everything else is not applied. */
+  failAll(cause: unknown, written: readonly (Pending | undefined)[] = []): void {
+    const core = this.#core;
+    const error: ManifestErrorFields = isManifestError(cause)
+      ? cause
+      : new ManifestError("IO_WRITE", "Cannot write: the storage failed", { cause });
+    core.failure ??= error;
+    this.stopTimers();
+    const unknown = [...written, ...(this.#flying?.items ?? [])];
+    this.#flying = undefined;
+    for (const item of unknown) item?.fail(this.#unknown(error));
+    const refused = [...this.#gathered, ...(this.#exclusive ? [this.#exclusive] : []), ...this.#queue.drain()];
+    this.#gathered = [];
+    this.#exclusive = undefined;
+    for (const item of refused) {
+      item?.fail(
+        new ManifestError("READ_ONLY", "Cannot commit: an earlier write failed; close and open again", {
+          cause: error,
+          handle: "read_only",
+        }),
+      );
+    }
+    for (const waiter of this.#checkpointWanted.splice(0)) waiter.reject(error);
+    for (const waiter of this.#maintenance.splice(0)) waiter.reject(error);
+    if (!core.ended) {
+      core.kernel.exports.groupDiscard();
+      core.kernel.exports.groupClear();
+    }
+  }
+
+  #unknown(cause: ManifestErrorFields): ManifestError {
+    if (cause.code === "SYNC_FAILED" || cause.code === "CORE_TRAP") {
+      return new ManifestError(cause.code, cause.message, { cause, detail: cause.detail, outcome: "unknown" });
+    }
+    return new ManifestError("COMMIT_UNKNOWN", "Cannot tell whether the commit is durable: open again and resolve its id", { cause });
+  }
+}

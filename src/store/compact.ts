@@ -1,0 +1,96 @@
+// Compaction in the file, beside commits: pages move low, bounded step by bounded step, and the tail is cut.
+//
+// A round packs every table and dirties what lies at or above the number of pages in use; the next checkpoint places that into the lowest free pages. Old places
+// are free when no generation has them, two checkpoints later. Rounds go on while the file shrinks. The journal goes back to its first extent, right behind the meta slots.
+import { CTRL_TREE, DONE, TABLE_ID_CHANGES, TABLE_ID_COMMITS, TABLE_ID_TABLES } from "../../assembly/format.ts";
+import type { Committer } from "./commit.ts";
+import type { Core } from "./core.ts";
+import { stageRaw } from "./raw_ops.ts";
+import type { ReadContext, View } from "./views.ts";
+
+/** Pages packed before commits get a turn. */
+const STEP_PAGES = 128;
+/** Each round at least halves what is left to gain, so this many suffice for any file. */
+const ROUNDS_MAX = 24;
+/** Checkpoints after which a place given up is in no generation. */
+const GENERATIONS = 3;
+
+/** What compaction needs of a store. */
+export interface CompactContext extends ReadContext {
+  readonly core: Core;
+  readonly committer: Committer;
+  readonly newest: View;
+}
+
+/** Compacts until the file shrinks no further. */
+export async function compactStore(context: CompactContext): Promise<void> {
+  const { core, committer } = context;
+  const x = core.kernel.exports;
+  await committer.checkpoint({ force: true, shrink: true });
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const before = x.filePages();
+    const limit = x.usedPages();
+    const tables = [TABLE_ID_TABLES, TABLE_ID_CHANGES, TABLE_ID_COMMITS, ...context.newest.tables().map((table) => table.id), 0];
+    for (const table of tables) {
+      await packTable(context, table, limit);
+      if (table !== 0) await moveRuns(context, table, limit);
+    }
+    for (let i = 0; i < GENERATIONS; i++) {
+      await committer.maintain(() => {
+        x.bitmapMoveFrom(limit);
+        return DONE;
+      });
+      await committer.checkpoint({ force: true });
+    }
+    if (x.filePages() >= before) break;
+  }
+}
+
+async function packTable({ core, committer }: CompactContext, table: number, limit: number): Promise<void> {
+  const x = core.kernel.exports;
+  let begun = false;
+  for (;;) {
+    const status = await committer.maintain(() => {
+      if (!begun) x.packBegin(table, limit);
+      begun = true;
+      return core.io.run(() => x.packStep(STEP_PAGES), "compact");
+    });
+    if (status === DONE) return;
+    await core.environment.yield();
+  }
+}
+
+/** Writes overflow values whose runs lie high once more: new runs take the lowest free pages. */
+async function moveRuns(context: CompactContext, table: number, limit: number): Promise<void> {
+  const { core, committer, newest, runs, io } = context;
+  const x = core.kernel.exports;
+  io.run(() => x.treeOpen(-1, table), "compact");
+  const handle = core.kernel.word(CTRL_TREE);
+  // The record is in memory once a row has been looked for.
+  io.run(() => x.treeGet(handle, x.arena(64) >>> 0, 0), "compact");
+  const pages = x.treeRunPages(handle);
+  x.treeClose(handle);
+  if (pages <= 0) return;
+  let after: Uint8Array | undefined;
+  for (;;) {
+    const high: Uint8Array[] = [];
+    {
+      using scan = newest.tree(table).scan(after ? { lower: after, lowerExclusive: true } : {});
+      if (scan.next(512, 1 << 18) === 0) return;
+      for (let row = 0; row < scan.rows; row++) {
+        if (scan.isRun(row) && runs.describe(scan.valueAddress(row)).page >= limit) high.push(scan.key(row));
+      }
+      after = scan.key(scan.rows - 1);
+    }
+    for (const key of high) {
+      await committer.commit({
+        change: false,
+        stage: () => {
+          const value = newest.tree(table).get(key);
+          return stageRaw(core.kernel, value ? [{ kind: "put", table, key, value, hidden: true }] : []);
+        },
+      });
+    }
+    await core.environment.yield();
+  }
+}

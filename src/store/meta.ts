@@ -1,0 +1,364 @@
+// Meta slots: four blocks at the start of the file, two meta generations with two copies each.
+//
+// Slots in file order: A1, B1, A2, B2; generation g lives in A when even, in B when odd. A generation is published by writing copy 1 of the older one's
+// slot, syncing, writing copy 2, syncing. So at every moment each pair has a readable copy: a pair without one is damage, never a crash.
+// Invariant: a slot is believed only when magic, checksum, slot number, parity of its generation and the file id agree.
+import {
+  BLOCK_SIZE,
+  FORMAT_VERSION,
+  MAGIC_HI,
+  MAGIC_LO,
+  META_BYTES,
+  META_CLEAN,
+  META_COMMITTED_AT,
+  META_CRC,
+  META_DURABILITY,
+  META_EPOCH,
+  META_EXTENT_COUNT,
+  META_EXTENTS,
+  META_EXTENTS_MAX,
+  META_FILE_ID,
+  META_FORMAT,
+  META_FRAME,
+  META_GENERATION,
+  META_GROUP,
+  META_HISTORY_ID,
+  META_INCOMPATIBLE,
+  META_JOURNAL_BLOCK,
+  META_JOURNAL_EXTENT,
+  META_MAGIC,
+  META_MIN_READER,
+  META_PAGE_COUNT,
+  META_PAGE_SHIFT,
+  META_READONLY,
+  META_RESERVED_PER_PAGE,
+  META_SEQUENCE,
+  META_SLOT,
+  META_SLOTS,
+  META_TRANSFORM,
+  PAGE_SHIFT_MAX,
+  PAGE_SHIFT_MIN,
+} from "../../assembly/format.ts";
+import { fail, invariant, ManifestError } from "../errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+
+/** A journal extent: contiguous pages. */
+export interface Extent {
+  readonly page: number;
+  readonly pages: number;
+}
+
+/** What the host keeps in a meta slot; the kernel's part (roots, bitmap, counters) stays in `bytes`. */
+export interface Meta {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly pageShift: number;
+  readonly clean: boolean;
+  readonly fileId: string;
+  readonly historyId: string;
+  readonly pageCount: number;
+  readonly sequence: number;
+  readonly frame: number;
+  /** Number and place of the first journal group behind this state. */
+  readonly group: number;
+  readonly extent: number;
+  readonly block: number;
+  readonly committedAt: number;
+  readonly durability: number;
+  readonly extents: readonly Extent[];
+}
+
+/** The fields that the host writes over the kernel's. */
+export interface MetaFields {
+  generation: number;
+  epoch: number;
+  clean: boolean;
+  group: number;
+  extent: number;
+  block: number;
+  committedAt: number;
+  durability: number;
+  extents: readonly Extent[];
+}
+
+/** The state found in the slots. */
+export interface Chosen {
+  /** The newest meta generation. */
+  readonly current: Meta;
+  /** The one before, when its slot holds it. */
+  readonly older: Meta | undefined;
+  /** Slots that hold something else than they should. */
+  readonly stale: readonly number[];
+  /** Whether a copy of the newest generation has to be written again. */
+  readonly repair: boolean;
+}
+
+type Checksum = (bytes: Uint8Array) => number;
+
+/** CRC32C of a slot through the kernel, in the store's part of the arena. */
+export function slotChecksum(kernel: Kernel): Checksum {
+  return (bytes) => {
+    const at = kernel.exports.arena(BLOCK_SIZE) >>> 0;
+    kernel.u8.set(bytes, at);
+    return kernel.exports.crc32c(at + META_FORMAT, BLOCK_SIZE - META_FORMAT, 0) >>> 0;
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function u64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+}
+
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
+}
+
+/** Bytes as hex digits. */
+export function toHex(bytes: Uint8Array): string {
+  let out = "";
+  for (const byte of bytes) out += (byte + 256).toString(16).slice(1);
+  return out;
+}
+
+/** Byte offset of copy 1 or 2 of a generation. */
+export function slotOffset(generation: number, copy: 1 | 2): number {
+  return ((generation & 1) + (copy - 1) * 2) * BLOCK_SIZE;
+}
+
+/** A new slot with identity and format fields; everything else zero. */
+export function blankSlot(pageShift: number, fileId: Uint8Array, historyId: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(BLOCK_SIZE);
+  const view = viewOf(bytes);
+  view.setUint32(META_MAGIC, MAGIC_LO, true);
+  view.setUint32(META_MAGIC + 4, MAGIC_HI, true);
+  view.setUint16(META_FORMAT, FORMAT_VERSION, true);
+  view.setUint16(META_MIN_READER, FORMAT_VERSION, true);
+  view.setUint8(META_PAGE_SHIFT, pageShift);
+  bytes.set(fileId, META_FILE_ID);
+  bytes.set(historyId, META_HISTORY_ID);
+  return bytes;
+}
+
+/** Writes the host's fields into a slot (identity and kernel fields are there already); the checksum comes with `sealSlot`. */
+export function writeFields(bytes: Uint8Array, fields: MetaFields): void {
+  const view = viewOf(bytes);
+  view.setUint8(META_CLEAN, fields.clean ? 1 : 0);
+  view.setUint32(META_EPOCH, fields.epoch, true);
+  setU64(view, META_GENERATION, fields.generation);
+  setU64(view, META_GROUP, fields.group);
+  view.setUint32(META_JOURNAL_EXTENT, fields.extent, true);
+  view.setUint32(META_JOURNAL_BLOCK, fields.block, true);
+  view.setFloat64(META_COMMITTED_AT, fields.committedAt, true);
+  view.setUint8(META_DURABILITY, fields.durability);
+  invariant(fields.extents.length > 0 && fields.extents.length <= META_EXTENTS_MAX, "a meta slot with no journal extent or too many");
+  view.setUint16(META_EXTENT_COUNT, fields.extents.length, true);
+  bytes.fill(0, META_EXTENTS, META_EXTENTS + META_EXTENTS_MAX * 8);
+  fields.extents.forEach((extent, i) => {
+    view.setUint32(META_EXTENTS + i * 8, extent.page, true);
+    view.setUint32(META_EXTENTS + i * 8 + 4, extent.pages, true);
+  });
+}
+
+/** The bytes of one copy: slot number and checksum. */
+export function sealSlot(bytes: Uint8Array, copy: 1 | 2, checksum: Checksum): Uint8Array<ArrayBuffer> {
+  const out = bytes.slice() as Uint8Array<ArrayBuffer>;
+  const view = viewOf(out);
+  out[META_SLOT] = slotOffset(u64(view, META_GENERATION) % 2, copy) / BLOCK_SIZE;
+  view.setUint32(META_CRC, checksum(out), true);
+  return out;
+}
+
+/** Reads a slot whose checksum is known to be right. */
+export function readMeta(bytes: Uint8Array): Meta {
+  const view = viewOf(bytes);
+  const extents: Extent[] = [];
+  const count = Math.min(view.getUint16(META_EXTENT_COUNT, true), META_EXTENTS_MAX);
+  for (let i = 0; i < count; i++) {
+    extents.push({ page: view.getUint32(META_EXTENTS + i * 8, true), pages: view.getUint32(META_EXTENTS + i * 8 + 4, true) });
+  }
+  return {
+    bytes: bytes.slice() as Uint8Array<ArrayBuffer>,
+    generation: u64(view, META_GENERATION),
+    epoch: view.getUint32(META_EPOCH, true),
+    pageShift: view.getUint8(META_PAGE_SHIFT),
+    clean: view.getUint8(META_CLEAN) === 1,
+    fileId: toHex(bytes.subarray(META_FILE_ID, META_FILE_ID + 16)),
+    historyId: toHex(bytes.subarray(META_HISTORY_ID, META_HISTORY_ID + 16)),
+    pageCount: view.getUint32(META_PAGE_COUNT, true),
+    sequence: u64(view, META_SEQUENCE),
+    frame: u64(view, META_FRAME),
+    group: u64(view, META_GROUP),
+    extent: view.getUint32(META_JOURNAL_EXTENT, true),
+    block: view.getUint32(META_JOURNAL_BLOCK, true),
+    committedAt: view.getFloat64(META_COMMITTED_AT, true),
+    durability: view.getUint8(META_DURABILITY),
+    extents,
+  };
+}
+
+function hasMagic(bytes: Uint8Array): boolean {
+  const view = viewOf(bytes);
+  return view.getUint32(META_MAGIC, true) === MAGIC_LO && view.getUint32(META_MAGIC + 4, true) === MAGIC_HI;
+}
+
+function slotOf(region: Uint8Array, slot: number): Uint8Array {
+  return region.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE);
+}
+
+/** The valid slots of the region, in slot order; undefined where there is none. */
+function readSlots(region: Uint8Array, checksum: Checksum, name: string): (Meta | undefined)[] {
+  const found: (Meta | undefined)[] = [];
+  for (let slot = 0; slot < META_SLOTS; slot++) {
+    const bytes = slotOf(region, slot);
+    const view = viewOf(bytes);
+    if (!hasMagic(bytes) || view.getUint32(META_CRC, true) !== checksum(bytes)) {
+      found.push(undefined);
+      continue;
+    }
+    const oldest = view.getUint16(META_MIN_READER, true);
+    if (oldest > FORMAT_VERSION) {
+      fail("FORMAT_TOO_NEW", `Cannot open "${name}": it needs format version ${oldest}, this is ${FORMAT_VERSION}`, {
+        detail: { file: name, needed: oldest, version: FORMAT_VERSION },
+      });
+    }
+    const meta = readMeta(bytes);
+    const right = view.getUint8(META_SLOT) === slot && meta.generation % 2 === slot % 2;
+    found.push(right ? meta : undefined);
+  }
+  return found;
+}
+
+/** Drops slots of another file: those whose file id fewer slots share. */
+function dropForeign(slots: (Meta | undefined)[], name: string): void {
+  const votes = new Map<string, number>();
+  for (const meta of slots) if (meta) votes.set(meta.fileId, (votes.get(meta.fileId) ?? 0) + 1);
+  if (votes.size < 2) return;
+  const ranked = [...votes].sort((a, b) => b[1] - a[1]);
+  if (ranked[0]![1] === ranked[1]![1]) {
+    fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slots belong to different files`, { detail: { file: name } });
+  }
+  slots.forEach((meta, i) => {
+    if (meta && meta.fileId !== ranked[0]![0]) slots[i] = undefined;
+  });
+}
+
+/** Chooses the state to open from the first 16 KiB (shorter where the file is). Throws NOT_A_MANIFEST, TRUNCATED, CORRUPT_HEADER, FORMAT_TOO_NEW. */
+export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string): Chosen {
+  if (region.length < META_BYTES) {
+    if (region.length >= 8 && hasMagic(region)) {
+      fail("TRUNCATED", `Cannot open "${name}": it ends inside its meta slots`, { detail: { file: name, length: region.length } });
+    }
+    fail("NOT_A_MANIFEST", `Cannot open "${name}": it is not a manifest`, { detail: { file: name } });
+  }
+  const slots = readSlots(region, checksum, name);
+  if (slots.every((meta) => meta === undefined)) {
+    const ours = [0, 1, 2, 3].some((slot) => hasMagic(slotOf(region, slot)));
+    if (ours) fail("CORRUPT_HEADER", `Cannot open "${name}": no meta slot is readable`, { detail: { file: name } });
+    fail("NOT_A_MANIFEST", `Cannot open "${name}": it is not a manifest`, { detail: { file: name } });
+  }
+  dropForeign(slots, name);
+  const pairs = [0, 1].map((pair) => {
+    const first = slots[pair];
+    const second = slots[pair + 2];
+    if (!first || !second) return first ?? second;
+    // Of two copies of one generation the one with the higher epoch is newer; equal ones are equal.
+    return second.generation > first.generation ? second : first;
+  });
+  if (!pairs[0] || !pairs[1]) {
+    fail("CORRUPT_HEADER", `Cannot open "${name}": both copies of a meta generation are unreadable`, {
+      detail: { file: name, slots: pairs[0] ? [1, 3] : [0, 2] },
+    });
+  }
+  const current = pairs[0].generation > pairs[1].generation ? pairs[0] : pairs[1];
+  const other = current === pairs[0] ? pairs[1] : pairs[0];
+  const stale: number[] = [];
+  let repair = false;
+  for (let slot = 0; slot < META_SLOTS; slot++) {
+    const belongs = slot % 2 === current.generation % 2 ? current : other;
+    const meta = slots[slot];
+    if (meta && meta.generation === belongs.generation && meta.epoch === belongs.epoch) continue;
+    stale.push(slot);
+    if (belongs === current) repair = true;
+  }
+  return { current, older: other.generation === current.generation - 1 ? other : undefined, stale, repair };
+}
+
+/** Refuses what this version must not read, or not write. */
+export function checkFeatures(meta: Meta, writing: boolean, name: string): void {
+  const view = viewOf(meta.bytes);
+  const unknown = view.getUint32(META_INCOMPATIBLE, true) | (writing ? view.getUint32(META_READONLY, true) : 0);
+  if (unknown !== 0 || view.getUint32(META_TRANSFORM, true) !== 0 || view.getUint8(META_RESERVED_PER_PAGE) !== 0) {
+    fail("UNKNOWN_FEATURE", `Cannot open "${name}": it uses a feature that this version does not know`, {
+      detail: { file: name, bits: unknown >>> 0 },
+    });
+  }
+}
+
+/** Refuses numbers that cannot be, whatever the checksum says. */
+export function checkBounds(meta: Meta, fileBytes: number, name: string): void {
+  const shift = meta.pageShift;
+  const refuse = (what: string): never =>
+    fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slot names ${what}`, { detail: { file: name } });
+  if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) refuse("an impossible page size");
+  if (
+    !Number.isSafeInteger(meta.generation) || !Number.isSafeInteger(meta.frame) || !Number.isSafeInteger(meta.sequence) ||
+    !Number.isSafeInteger(meta.group)
+  ) {
+    refuse("an impossible number");
+  }
+  if (meta.extents.length === 0) refuse("no journal");
+  for (const extent of meta.extents) {
+    if (extent.pages === 0 || extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES) {
+      refuse("an impossible journal extent");
+    }
+  }
+  const extent = meta.extents[meta.extent];
+  if (!extent || meta.block * BLOCK_SIZE > extent.pages * 2 ** shift) refuse("an impossible journal position");
+  if (meta.pageCount * 2 ** shift > fileBytes) {
+    throw new ManifestError("TRUNCATED", `Cannot open "${name}": the file is shorter than its state`, {
+      detail: { file: name, length: fileBytes, needed: meta.pageCount * 2 ** shift },
+      handle: "closed",
+    });
+  }
+}
+
+/** Bytes of a fresh slot that can be anything but zero: fixed fields and one journal extent. */
+const FRESH_BYTES = META_EXTENTS + 8;
+
+/**
+ * Whether these bytes are what an interrupted creation leaves: as long as a fresh file at most, nothing behind the meta slots, and every slot empty, fresh or the beginning of a
+ * fresh one. `whole` is the whole file.
+ */
+export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum): boolean {
+  for (let i = META_BYTES; i < whole.length; i++) if (whole[i] !== 0) return false;
+  for (let slot = 0; slot < META_SLOTS; slot++) {
+    const bytes = new Uint8Array(BLOCK_SIZE);
+    bytes.set(whole.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE));
+    if (bytes.subarray(FRESH_BYTES).some((byte) => byte !== 0)) return false;
+    if (hasMagic(bytes)) {
+      const view = viewOf(bytes);
+      if (view.getUint32(META_CRC, true) === checksum(bytes)) {
+        const meta = readMeta(bytes);
+        if (meta.generation > 1 || meta.frame !== 0 || meta.extents.length !== 1) return false;
+      }
+    } else if (!isMagicPrefix(bytes)) return false;
+  }
+  return true;
+}
+
+/** The magic cut short: some of its bytes, then only zeros. */
+function isMagicPrefix(bytes: Uint8Array): boolean {
+  const magic = new Uint8Array(8);
+  const view = viewOf(magic);
+  view.setUint32(0, MAGIC_LO, true);
+  view.setUint32(4, MAGIC_HI, true);
+  let same = 0;
+  while (same < 8 && bytes[same] === magic[same]) same++;
+  for (let i = same; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,214 @@
+// Opening: choosing the state, making a new file, recovery, and the epoch under which this handle writes.
+import { META_BITMAP, META_BYTES, META_FILE_ID, META_PAGE_COUNT, OK } from "../../assembly/format.ts";
+import { fail, ManifestError } from "../errors.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import { kernelModule } from "../kernel/loader.ts";
+import type { Storage, StorageLock } from "../storage/storage.ts";
+import { Checkpointer } from "./checkpoint.ts";
+import { Core, DURABILITY_CODES } from "./core.ts";
+import { INITIAL_BYTES, Journal } from "./journal.ts";
+import {
+  checkBounds,
+  checkFeatures,
+  chooseMeta,
+  type Chosen,
+  isInterruptedCreation,
+  sealSlot,
+  slotChecksum,
+  slotOffset,
+  toHex,
+} from "./meta.ts";
+import { cacheFrames, type ResolvedOptions } from "./options.ts";
+import { createFile, freshSlot } from "./order.ts";
+import { PageFile } from "./page_file.ts";
+import { PageIo } from "./page_io.ts";
+import { Replay } from "./recovery.ts";
+import type { RecoveryReport } from "./types.ts";
+
+/** An opened core and what happened on the way. */
+export interface Opened {
+  readonly core: Core;
+  readonly report: RecoveryReport;
+}
+
+/** Opens, creates or recovers. On failure the lock is given back; the storage stays the caller's. */
+export async function openCore(storage: Storage, options: ResolvedOptions): Promise<Opened> {
+  const readOnly = options.readOnly || storage.readOnly;
+  const environment = options.environment;
+  const lock = readOnly ? undefined : storage.lock({ now: environment.now(), nonce: nonce(options) });
+  try {
+    return await new Opening(storage, options, readOnly, lock).open();
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+function nonce(options: ResolvedOptions): string {
+  const bytes = new Uint8Array(16);
+  options.environment.random(bytes);
+  return toHex(bytes);
+}
+
+class Opening {
+  readonly #storage: Storage;
+  readonly #options: ResolvedOptions;
+  readonly #readOnly: boolean;
+  readonly #lock: StorageLock | undefined;
+  readonly #file: PageFile;
+  readonly #kernel: Kernel;
+  readonly #checksum: (bytes: Uint8Array) => number;
+  readonly #report: RecoveryReport = {
+    created: false,
+    clean: false,
+    groups: 0,
+    frames: 0,
+    cut: undefined,
+    rebuilt: [],
+    repairedSlots: [],
+  };
+
+  constructor(storage: Storage, options: ResolvedOptions, readOnly: boolean, lock: StorageLock | undefined) {
+    this.#storage = storage;
+    this.#options = options;
+    this.#readOnly = readOnly;
+    this.#lock = lock;
+    this.#file = new PageFile(storage, options.environment, readOnly, options.cacheBytes);
+    this.#kernel = new Kernel(kernelModule(options.wasm));
+    this.#checksum = slotChecksum(this.#kernel);
+  }
+
+  async open(): Promise<Opened> {
+    const size = this.#file.size();
+    if (size === 0 || (size <= freshBytes(1 << 16) && this.#isInterrupted(size))) {
+      if (this.#readOnly || !this.#options.create) {
+        fail("EMPTY_FILE", `Cannot open "${this.#storage.name}": ${size === 0 ? "it is empty" : "its creation was interrupted"}`, {
+          detail: { file: this.#storage.name },
+        });
+      }
+      return await this.#create();
+    }
+    const region = new Uint8Array(Math.min(size, META_BYTES));
+    this.#file.read(0, region);
+    return await this.#openExisting(chooseMeta(region, this.#checksum, this.#storage.name));
+  }
+
+  /** Whether the file is what an interrupted creation leaves, and no readable state besides. */
+  #isInterrupted(size: number): boolean {
+    const whole = new Uint8Array(size);
+    this.#file.read(0, whole);
+    if (!isInterruptedCreation(whole, this.#checksum)) return false;
+    try {
+      const { current } = chooseMeta(whole.subarray(0, META_BYTES), this.#checksum, this.#storage.name);
+      return current.pageCount * 2 ** current.pageShift > size;
+    } catch (error) {
+      if (error instanceof ManifestError) return true;
+      throw error;
+    }
+  }
+
+  #init(pageShift: number, fileId: Uint8Array): void {
+    const view = new DataView(fileId.buffer, fileId.byteOffset, 16);
+    const status = this.#kernel.exports.init(
+      pageShift,
+      cacheFrames(this.#options.cacheBytes, pageShift),
+      view.getUint32(0, true),
+      view.getUint32(4, true),
+    );
+    if (status !== OK) fail("UNAVAILABLE", "Cannot open: the kernel's memory does not suffice for this cache", { handle: "closed" });
+    this.#kernel.exports.bodyLimits(this.#options.maxTransactionBytes, this.#options.maxTransactionBytes + (1 << 20));
+  }
+
+  #core(meta: Core["meta"]): Core {
+    const pageSize = 2 ** meta.pageShift;
+    const gap = Math.ceil((this.#options.maxTransactionBytes * 4) / pageSize) + cacheFrames(this.#options.cacheBytes, meta.pageShift);
+    return new Core({
+      kernel: this.#kernel,
+      file: this.#file,
+      io: new PageIo(this.#kernel, this.#file, pageSize, gap),
+      options: this.#options,
+      pageSize,
+      lock: this.#lock,
+      journal: new Journal(meta.pageShift, meta.extents, meta),
+      meta,
+    });
+  }
+
+  async #create(): Promise<Opened> {
+    const { pageShift, environment, durability } = this.#options;
+    const pageSize = 2 ** pageShift;
+    const slot = freshSlot(pageShift, environment.random);
+    this.#init(pageShift, slot.subarray(META_FILE_ID, META_FILE_ID + 16));
+    const metaPages = Math.ceil(META_BYTES / pageSize);
+    const journalPages = Math.ceil(INITIAL_BYTES / pageSize);
+    const pages = metaPages + journalPages;
+    new DataView(slot.buffer).setUint32(META_PAGE_COUNT, pages, true);
+    await createFile(
+      this.#file,
+      slot,
+      pages,
+      pageSize,
+      { page: metaPages, pages: journalPages },
+      DURABILITY_CODES[durability],
+      this.#checksum,
+    );
+    const region = new Uint8Array(META_BYTES);
+    this.#file.read(0, region);
+    const core = this.#core(chooseMeta(region, this.#checksum, this.#storage.name).current);
+    this.#load(core, undefined);
+    this.#report.created = true;
+    return { core, report: this.#report };
+  }
+
+  /** Gives the kernel the state of the chosen generation. */
+  #load(core: Core, older: Core["meta"] | undefined): void {
+    const { kernel, io, meta } = core;
+    const x = kernel.exports;
+    const hasBitmap = new DataView(meta.bytes.buffer).getUint32(META_BITMAP, true) !== 0;
+    if (!hasBitmap) {
+      // No checkpoint was ever made: what is in use are the meta slots and the journal.
+      io.run(() => x.stateNew(meta.pageCount), "open");
+    } else {
+      const at = x.arena(2 * meta.bytes.length) >>> 0;
+      kernel.u8.set(meta.bytes, at);
+      if (older) kernel.u8.set(older.bytes, at + meta.bytes.length);
+      io.run(() => x.stateLoad(at, older ? at + meta.bytes.length : 0), "open");
+    }
+    core.durable(meta.sequence, meta.frame, meta.group - 1);
+  }
+
+  async #openExisting(chosen: Chosen): Promise<Opened> {
+    const name = this.#storage.name;
+    const { current } = chosen;
+    checkFeatures(current, !this.#readOnly, name);
+    checkBounds(current, this.#file.size(), name);
+    this.#report.clean = current.clean;
+    this.#init(current.pageShift, current.bytes.subarray(META_FILE_ID, META_FILE_ID + 16));
+    const core = this.#core(current);
+    this.#load(core, chosen.older);
+    if (!current.clean) new Replay(core, this.#report).run();
+    if (this.#readOnly) {
+      core.durable(this.#kernel.exports.versionSequence(-1), this.#kernel.exports.versionFrame(-1), core.journal.nextGroup - 1);
+      return { core, report: this.#report };
+    }
+    if (chosen.repair) this.#repair(core);
+    this.#report.repairedSlots = [...chosen.stale];
+    core.epoch = current.epoch + 1;
+    // Nothing new is acknowledged before what was adopted is in the tree, under the new epoch. Without a lock of the operating system the predecessor
+    // may still be writing: the journal goes on where it is not.
+    await new Checkpointer(core).start({ far: this.#lock?.strength === "claim", force: this.#report.frames > 0 });
+    return { core, report: this.#report };
+  }
+
+  /** Writes the missing copy of the newest generation; the sync that comes before the next meta write covers it. */
+  #repair(core: Core): void {
+    for (const copy of [1, 2] as const) {
+      this.#file.write(slotOffset(core.meta.generation % 2, copy), sealSlot(core.meta.bytes, copy, this.#checksum));
+    }
+  }
+}
+
+/** Bytes of a fresh file at a page size. */
+export function freshBytes(pageSize: number): number {
+  return (Math.ceil(META_BYTES / pageSize) + Math.ceil(INITIAL_BYTES / pageSize)) * pageSize;
+}

@@ -1,0 +1,141 @@
+// The order of writes and syncs, all of it.
+//
+//   commit       group blocks → sync → receipts. The state is published and acknowledged only behind the sync (durability "sync").
+//   checkpoint   pages and zeros of a new journal extent → sync → copy 1 of the older meta slot → sync → copy 2 → sync → the journal behind it is free.
+//   creation     zeros up to the fresh file's length → sync → four meta slots → sync.
+//   opening      (repair of a copy of the newest generation →) a meta generation with the new epoch, in the order of a checkpoint.
+//
+// Invariants: pages are durable before the meta that names them; growth is durable before it is used; of each pair of copies one is readable at every moment;
+// a failed sync is never retried.
+import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, DONE, META_BYTES } from "../../assembly/format.ts";
+import { fail, ManifestError } from "../errors.ts";
+import type { Core } from "./core.ts";
+import type { Position } from "./journal.ts";
+import { blankSlot, type Extent, type MetaFields, readMeta, sealSlot, slotOffset, writeFields } from "./meta.ts";
+import type { PageFile } from "./page_file.ts";
+
+/** Zeros are written this many at a time. */
+const ZEROS = new Uint8Array(256 << 10);
+
+/** Writes zeros over a byte range. */
+export function writeZeros(file: PageFile, from: number, end: number): void {
+  for (let at = from; at < end; at += ZEROS.length) file.write(at, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)));
+}
+
+/** Throws FENCED when another writer has taken over. Free where the operating system excludes others. */
+export function fence(core: Core): void {
+  if (!core.lock || core.lock.strength !== "claim") return;
+  core.lock.verify();
+  const region = new Uint8Array(META_BYTES);
+  core.file.read(0, region);
+  for (let slot = 0; slot < 4; slot++) {
+    const bytes = region.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE);
+    const meta = readMeta(bytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    if (meta.fileId === core.meta.fileId && meta.epoch > core.epoch && view.getUint32(8, true) === core.checksum(bytes)) {
+      fail("FENCED", "Cannot write: another writer has taken over", { detail: { epoch: meta.epoch } });
+    }
+  }
+}
+
+/** Seals the gathered group and writes it at a place found before. Returns its blocks. */
+export function writeGroup(core: Core, position: Position, firstFrame: number): number {
+  const { kernel, journal } = core;
+  fence(core);
+  const status = kernel.exports.journalEncode(core.epoch, journal.nextGroup, firstFrame, core.durableGroup);
+  if (status === DONE) fail("INVARIANT", "Cannot commit: the group holds no frame");
+  const at = kernel.word(CTRL_OUT_AT);
+  const blocks = kernel.word(CTRL_OUT_COUNT);
+  core.file.write(journal.offset(position), kernel.u8.subarray(at, at + blocks * BLOCK_SIZE));
+  return blocks;
+}
+
+/** A group that could not be written whole must never be replayed: zeros over it, synced. Throws when even that fails. */
+export function eraseGroup(core: Core, position: Position, blocks: number): void {
+  const at = core.journal.offset(position);
+  writeZeros(core.file, at, at + blocks * BLOCK_SIZE);
+  core.file.sync();
+}
+
+/** The steps that make a meta generation durable, one write or sync each: a step that throws may be made again (a sync never is). */
+export function metaSteps(core: Core, bytes: Uint8Array): (() => void | Promise<void>)[] {
+  const generation = readMeta(bytes).generation;
+  const copy = (number: 1 | 2) => (): void => {
+    fence(core);
+    core.file.write(slotOffset(generation % 2, number), sealSlot(bytes, number, core.checksum));
+  };
+  const sync = (): Promise<void> => core.file.syncLater();
+  return [sync, copy(1), sync, copy(2), sync];
+}
+
+/** The next generation's slot over the state in `base`: the newest slot's bytes, or the kernel's part saved over them. */
+export function nextMeta(
+  core: Core,
+  base: Uint8Array,
+  fields: Omit<MetaFields, "generation" | "epoch" | "durability" | "committedAt">,
+): Uint8Array<ArrayBuffer> {
+  const bytes = base.slice() as Uint8Array<ArrayBuffer>;
+  writeFields(bytes, {
+    ...fields,
+    generation: core.meta.generation + 1,
+    epoch: core.epoch,
+    durability: { sync: 0, relaxed: 1, none: 2 }[core.options.durability],
+    committedAt: core.committedAt,
+  });
+  return bytes;
+}
+
+/** Writes a fresh file. `kernelPart` is a slot with identity and the kernel's state of an empty file. */
+export async function createFile(
+  file: PageFile,
+  kernelPart: Uint8Array,
+  pages: number,
+  pageSize: number,
+  extent: Extent,
+  durability: number,
+  checksum: (bytes: Uint8Array) => number,
+): Promise<void> {
+  if (file.size() > 0) file.truncate(0);
+  writeZeros(file, 0, pages * pageSize);
+  await file.syncLater();
+  const region = new Uint8Array(META_BYTES);
+  for (const generation of [0, 1]) {
+    const bytes = kernelPart.slice() as Uint8Array<ArrayBuffer>;
+    writeFields(bytes, {
+      generation,
+      epoch: 1,
+      clean: false,
+      group: 1,
+      extent: 0,
+      block: 0,
+      committedAt: 0,
+      durability,
+      extents: [extent],
+    });
+    for (const copy of [1, 2] as const) region.set(sealSlot(bytes, copy, checksum), slotOffset(generation, copy));
+  }
+  file.write(0, region);
+  await file.syncLater();
+}
+
+/** A slot with new identities for a fresh file. */
+export function freshSlot(pageShift: number, random: (into: Uint8Array<ArrayBuffer>) => void): Uint8Array<ArrayBuffer> {
+  const fileId = new Uint8Array(16);
+  const historyId = new Uint8Array(16);
+  random(fileId);
+  random(historyId);
+  return blankSlot(pageShift, fileId, historyId);
+}
+
+/** Cuts what lies behind the last page that anything needs. */
+export function cutTail(core: Core): void {
+  if (core.kernel.exports.spilledPages() > 0) return;
+  const bytes = core.kernel.exports.filePages() * core.pageSize;
+  if (bytes <= 0 || core.file.size() <= bytes) return;
+  try {
+    core.file.truncate(bytes);
+  } catch (cause) {
+    // The tail is no part of any state: keeping it costs space only. A truncation that the platform refuses is reported by the next write, if at all.
+    if (!(cause instanceof ManifestError)) throw cause;
+  }
+}

@@ -1,0 +1,128 @@
+// Transactions between `commit` and their receipt, and the line of those whose turn has not come.
+import { fail, failType } from "../errors.ts";
+import type { CommitRequest, Receipt } from "./types.ts";
+
+/** A transaction on its way. */
+export class Pending {
+  readonly request: CommitRequest;
+  /** Commit id, 16 bytes. */
+  readonly id: Uint8Array;
+  /** Whether it changes the tables. */
+  readonly registry: boolean;
+  readonly promise: Promise<Receipt>;
+  committedAt = 0;
+  sequence = 0;
+  frame = 0;
+  /** Resolved or rejected. */
+  settled = false;
+  #resolve!: (receipt: Receipt) => void;
+  #reject!: (error: unknown) => void;
+  #unlisten: (() => void) | undefined;
+
+  constructor(request: CommitRequest, id: Uint8Array, registry: boolean) {
+    this.request = request;
+    this.id = id;
+    this.registry = registry;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Lets the signal reject it while it waits. */
+  listen(signal: AbortSignal, aborted: () => void): void {
+    signal.addEventListener("abort", aborted, { once: true });
+    this.#unlisten = () => signal.removeEventListener("abort", aborted);
+  }
+
+  /** Its turn has come: it can no longer be called off. */
+  taken(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+  }
+
+  /** Delivers the receipt. */
+  succeed(receipt: Receipt): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#resolve(receipt);
+  }
+
+  /** Delivers an error. */
+  fail(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.taken();
+    this.#reject(error);
+  }
+}
+
+/** The line of transactions that wait for their turn. */
+export class WriteQueue {
+  readonly #capacity: number;
+  #items: Pending[] = [];
+  #first = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Transactions in line. */
+  get length(): number {
+    return this.#items.length - this.#first;
+  }
+
+  /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when the line is full. */
+  accept(request: CommitRequest, id: Uint8Array, registry: boolean): Pending {
+    if (typeof request?.stage !== "function") failType("Cannot commit: stage is not a function");
+    if (request.signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: request.signal.reason });
+    if (this.length >= this.#capacity) {
+      fail("UNAVAILABLE", "Cannot commit: too many commits are waiting", { detail: { waiting: this.length, capacity: this.#capacity } });
+    }
+    return new Pending(request, id, registry);
+  }
+
+  /** Puts a transaction at the end of the line. */
+  push(item: Pending): void {
+    this.#items.push(item);
+    const signal = item.request.signal;
+    if (!signal) return;
+    item.listen(signal, () => {
+      const at = this.#items.indexOf(item, this.#first);
+      if (at >= 0) this.#items.splice(at, 1);
+      try {
+        fail("ABORTED", "Cannot commit: it was aborted while it waited", { cause: signal.reason });
+      } catch (error) {
+        item.fail(error);
+      }
+    });
+  }
+
+  /** Takes the first in line. */
+  shift(): Pending | undefined {
+    const item = this.#items[this.#first];
+    if (item === undefined) return undefined;
+    this.#first++;
+    if (this.#first > 1024 && this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    } else if (this.#first === this.#items.length) {
+      this.#items = [];
+      this.#first = 0;
+    }
+    return item;
+  }
+
+  /** Empties the line. */
+  drain(): Pending[] {
+    const items = this.#items.slice(this.#first);
+    this.#items = [];
+    this.#first = 0;
+    return items;
+  }
+
+  /** Those in line. */
+  items(): Pending[] {
+    return this.#items.slice(this.#first);
+  }
+}
