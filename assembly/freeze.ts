@@ -9,7 +9,7 @@
 //   2. A page is sealed after all its children. A sealed page never changes.
 //   3. A frame handed out for writing stays until sealWritten says that the bytes are in the file.
 // Walking again after NEED_PAGE skips what is placed already: the walk is restarted, not resumed.
-import { invariant, setWord } from "./ctrl";
+import { getWord, invariant, setWord } from "./ctrl";
 import { crc32c } from "./crc32c";
 import {
   CTRL_OUT_AT,
@@ -84,6 +84,9 @@ const SEALED: u32 = 5;
 let out: usize = 0;
 let outPlace: u32 = 0;
 let outCount: u32 = 0;
+let outAt: usize = 0;
+/** Handed out and not known written. */
+let pending: bool = false;
 
 /** Roots, sequence and frame number of the last freeze (or of the meta slot the file was opened with). */
 const frozenRoots = memory.data(32, 8);
@@ -119,7 +122,8 @@ export function stateLoad(at: usize, older: usize): i32 {
   memory.copy(frozenBitmap, at + META_BITMAP, POINTER_SIZE);
   frozenBitmapLevel = load<u8>(at, META_BITMAP_LEVEL);
   frozenPages = load<u32>(at, META_PAGE_COUNT);
-  let status = spaceOpen(at + META_BITMAP, frozenBitmapLevel, frozenPages, frozenBirth);
+  // A file that has never seen a checkpoint has no bitmap: its pages so far are meta slots and journal.
+  let status = load<u32>(at, META_BITMAP) ? spaceOpen(at + META_BITMAP, frozenBitmapLevel, frozenPages, frozenBirth) : spaceNew(frozenPages);
   if (status != OK) return status;
   durable = frozenBirth;
   durableOlder = frozenBirth;
@@ -139,6 +143,7 @@ export function stateLoad(at: usize, older: usize): i32 {
 export function stateNew(reservedPages: u32): i32 {
   memory.fill(ROOTS, 0, ROOT_SIZE);
   const status = spaceNew(reservedPages);
+  frozenPages = reservedPages;
   if (status == OK) versionsStart(0, 0, 0);
   return status;
 }
@@ -263,6 +268,13 @@ function fillChecksum(at: usize): void {
 
 /** Seals up to `maxPages` pages: OK with bytes to write (then call sealWritten), DONE, NEED_PAGE, NEED_ROOM. */
 export function sealNext(maxPages: u32): i32 {
+  if (pending) {
+    // Not written yet: the same once more.
+    setWord(CTRL_OUT_AT, <u32> outAt);
+    setWord(CTRL_OUT_PAGE, outPlace);
+    setWord(CTRL_OUT_COUNT, outCount);
+    return OK;
+  }
   if (phase == SEALING) {
     nextTick();
     const n = listCount(queue);
@@ -289,10 +301,9 @@ export function sealNext(maxPages: u32): i32 {
       queueAt++;
     }
     if (outCount) {
-      setWord(CTRL_OUT_AT, <u32> out);
-      setWord(CTRL_OUT_PAGE, outPlace);
-      setWord(CTRL_OUT_COUNT, outCount);
-      return OK;
+      outAt = out;
+      pending = true;
+      return sealNext(maxPages);
     }
     // The roots page is sealed by now: the meta slot can name it.
     if (!isEmpty(frozenRoots) && !load<u32>(frozenRoots, POINTER_CRC)) fillChecksum(frozenRoots + ROOT_POINTER);
@@ -300,6 +311,13 @@ export function sealNext(maxPages: u32): i32 {
   }
   if (phase == BITMAPS) {
     const status = spaceOutNext();
+    if (status == OK) {
+      outAt = <usize> getWord(CTRL_OUT_AT);
+      outPlace = getWord(CTRL_OUT_PAGE);
+      outCount = 1;
+      pending = true;
+      return OK;
+    }
     if (status != DONE) return status;
     phase = SEALED;
   }
@@ -331,6 +349,7 @@ export function sealWritten(): void {
     if (page) store<u32>(page - FRAME_FLAGS, load<u32>(page - FRAME_FLAGS) & ~WRITING);
   }
   outCount = 0;
+  pending = false;
 }
 
 /** Pages of the frozen version not sealed yet. */

@@ -39,7 +39,7 @@ export function treeDelete(root: usize, length: u32): i32 {
   if (!found) return NOT_FOUND;
   const top = rootLevel(root);
   // Bring in the neighbours of every page that may become thin.
-  let loss = SLOT_SIZE + cellSize(pathFrame(0), slotOf(pathFrame(0), pathIndex(0)));
+  let loss: u32 = <u32> SLOT_SIZE + cellSize(pathFrame(0), slotOf(pathFrame(0), pathIndex(0)));
   for (let l: u32 = 0; l < top; l++) {
     const page = pathFrame(l);
     const used = usedOf(page, pageSize);
