@@ -30,7 +30,7 @@ import { type Plan, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
 import type { KeyInput, KeyPrefix, Table } from "./table.ts";
 import { Memory, readRecord, readTuple } from "./tape_read.ts";
-import { writeTape } from "./tape_write.ts";
+import { writeRecord, writeTuple } from "./tape_write.ts";
 
 /** Bounds of a range of encoded keys: from `lower` (inclusive) to `upper` (exclusive; undefined = the end). */
 export interface KeyRange {
@@ -119,10 +119,10 @@ export class TableCodec<K extends readonly unknown[], V> {
           table: this.table.name,
         });
       }
-      writeTape(arena, plan, slot, [key]);
+      writeTuple(arena, plan, slot, [key], 1);
     } else {
       if (key.length !== plan.fields.length) this.#wrongLength(key.length);
-      writeTape(arena, plan, slot, key);
+      writeTuple(arena, plan, slot, key, key.length);
     }
     return slot * 8;
   }
@@ -139,7 +139,7 @@ export class TableCodec<K extends readonly unknown[], V> {
       failType(`Cannot write "${this.table.name}": the record is not an object`, { table: this.table.name });
     }
     const slot = arena.tape(this.#value.slots);
-    writeTape(arena, this.#value, slot, value);
+    writeRecord(arena, this.#value, slot, value);
     return slot * 8;
   }
 
@@ -198,7 +198,7 @@ export class TableCodec<K extends readonly unknown[], V> {
     const top = arena.top;
     try {
       const slot = arena.tape(plan.slots);
-      writeTape(arena, { ...plan, fields: plan.fields.slice(0, count) }, slot, parts);
+      writeTuple(arena, plan, slot, parts, count);
       const out = arena.take(KEY_MAX);
       const components = open ? (count | PREFIX_OPEN) >>> 0 : count;
       const { exports } = this.#kernel;

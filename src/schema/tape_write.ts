@@ -81,17 +81,33 @@ function refuse(plan: Plan, field: PlanField, value: unknown): never {
   failType(`${start}not ${expected(field)}`, detail);
 }
 
-/** Writes a record or a tuple to the slots from `base` on, which have been taken. */
-export function writeTape(arena: Arena, plan: Plan, base: number, value: unknown): void {
-  const { fields, isTuple } = plan;
+/** Writes the first `count` components of a tuple to the slots from `base` on, which have been taken. */
+export function writeTuple(arena: Arena, plan: Plan, base: number, values: readonly unknown[], count: number): void {
+  const { fields } = plan;
+  for (let i = 0; i < count; i++) {
+    const field = fields[i]!;
+    const slot = base + field.slot;
+    const item = values[i];
+    const kind = field.kind;
+    // An integer kind: NaN and fractions fail the last comparison.
+    if (typeof item === "number" && kind <= KIND_I32 && kind !== KIND_U64) {
+      if (item < field.least || item > field.most || Math.floor(item) !== item) refuse(plan, field, item);
+      arena.f64[slot] = item;
+    } else if (item !== item && (kind === KIND_F64 || kind === KIND_F32)) {
+      failRange(`Cannot write "${plan.table}": key component "${field.path}" is NaN`, { table: plan.table, field: field.path });
+    } else {
+      writeField(arena, plan, field, slot, item);
+    }
+  }
+}
+
+/** Writes a record to the slots from `base` on, which have been taken. */
+export function writeRecord(arena: Arena, plan: Plan, base: number, value: object): void {
+  const { fields } = plan;
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i]!;
     const slot = base + field.slot;
-    const item = isTuple
-      ? (value as readonly unknown[])[i]
-      : field.inherited && !Object.hasOwn(value as object, field.name)
-      ? undefined
-      : (value as Record<string, unknown>)[field.name];
+    const item = field.inherited && !Object.hasOwn(value, field.name) ? undefined : (value as Record<string, unknown>)[field.name];
     if (field.optional) {
       if (item === undefined) {
         arena.f64[slot - 1] = 0;
@@ -99,39 +115,30 @@ export function writeTape(arena: Arena, plan: Plan, base: number, value: unknown
       }
       arena.f64[slot - 1] = 1;
     }
-    if (typeof item === "number") {
-      const kind = field.kind;
-      if (kind <= KIND_I32 && kind !== KIND_U64) {
-        // An integer kind: NaN and fractions fail the last comparison.
-        if (item < field.least || item > field.most || Math.floor(item) !== item) refuse(plan, field, item);
-        arena.f64[slot] = item;
-        continue;
-      }
-      if (kind === KIND_F64 || kind === KIND_F32) {
-        if (item !== item && isTuple) {
-          failRange(`Cannot write "${plan.table}": key component "${field.path}" is NaN`, { table: plan.table, field: field.path });
-        }
-        arena.f64[slot] = item;
-        continue;
-      }
-    } else if (typeof item === "string" && field.kind === KIND_TEXT) {
-      const at = arena.top;
-      const length = putText(arena, item);
-      if (length < 0) {
-        failType(`Cannot write "${plan.table}": ${isTuple ? "key component" : "field"} "${field.path}" has a lone surrogate`, {
-          table: plan.table,
-          field: field.path,
-        });
-      }
-      arena.u32[slot * 2] = at;
-      arena.u32[slot * 2 + 1] = length;
-      continue;
+    const kind = field.kind;
+    if (typeof item === "number" && kind <= KIND_I32 && kind !== KIND_U64) {
+      if (item < field.least || item > field.most || Math.floor(item) !== item) refuse(plan, field, item);
+      arena.f64[slot] = item;
+    } else if (typeof item === "string" && kind === KIND_TEXT) {
+      writeText(arena, plan, field, slot, item);
+    } else {
+      writeField(arena, plan, field, slot, item);
     }
-    writeField(arena, plan, field, slot, item);
   }
 }
 
-/** Everything but the common kinds that `writeTape` handles itself, and list elements. */
+function writeText(arena: Arena, plan: Plan, field: PlanField, slot: number, value: string): void {
+  const at = arena.top;
+  const length = putText(arena, value);
+  if (length < 0) {
+    const subject = plan.isTuple ? "key component" : "field";
+    failType(`Cannot write "${plan.table}": ${subject} "${field.path}" has a lone surrogate`, { table: plan.table, field: field.path });
+  }
+  arena.u32[slot * 2] = at;
+  arena.u32[slot * 2 + 1] = length;
+}
+
+/** Everything but the common kinds that the loops above handle themselves, and list elements. */
 function writeField(arena: Arena, plan: Plan, field: PlanField, slot: number, value: unknown): void {
   switch (field.kind) {
     case KIND_U64:
@@ -150,17 +157,9 @@ function writeField(arena: Arena, plan: Plan, field: PlanField, slot: number, va
       if (typeof value !== "boolean") refuse(plan, field, value);
       arena.f64[slot] = value ? 1 : 0;
       return;
-    case KIND_TEXT: {
+    case KIND_TEXT:
       if (typeof value !== "string") refuse(plan, field, value);
-      const at = arena.top;
-      const length = putText(arena, value);
-      if (length < 0) {
-        failType(`Cannot write "${plan.table}": field "${field.path}" has a lone surrogate`, { table: plan.table, field: field.path });
-      }
-      arena.u32[slot * 2] = at;
-      arena.u32[slot * 2 + 1] = length;
-      return;
-    }
+      return writeText(arena, plan, field, slot, value);
     case KIND_BYTES:
     case KIND_FIXED: {
       if (!(value instanceof Uint8Array) || (field.kind === KIND_FIXED && value.length !== field.most)) refuse(plan, field, value);
@@ -200,18 +199,18 @@ function writeField(arena: Arena, plan: Plan, field: PlanField, slot: number, va
       if (number === undefined) refuse(plan, field, value);
       const variant = field.variants[number]!;
       const at = arena.tape(variant.slots);
-      writeTape(arena, variant, at, value);
+      writeRecord(arena, variant, at, value as object);
       arena.u32[slot * 2] = number;
       arena.u32[slot * 2 + 1] = at * 8;
       return;
     }
     case KIND_RECORD:
       if (typeof value !== "object" || value === null) refuse(plan, field, value);
-      writeTape(arena, field.plan!, slot, value);
+      writeRecord(arena, field.plan!, slot, value);
       return;
     case KIND_TUPLE:
       if (!Array.isArray(value) || value.length !== field.plan!.fields.length) refuse(plan, field, value);
-      writeTape(arena, field.plan!, slot, value);
+      writeTuple(arena, field.plan!, slot, value, value.length);
       return;
     case KIND_CUSTOM:
       writeField(arena, plan, field.element!, slot, field.encode!(value));
