@@ -12,12 +12,14 @@ import { invariant } from "./ctrl";
 import { rootsFlush, rootsForget, rootsInit } from "./roots";
 import { sealTablesInit } from "./seal_table";
 import { spaceAbandon, spaceInstall, spaceWants } from "./generation";
-import { spaceAllocateRun, spaceFilePages, spaceFree, spacePlace, spaceReset } from "./space";
+import { checkBegin as beginCheck, checkEnd as endCheck, checkStep as stepCheck } from "./check";
+import { META_BIRTH } from "./format";
+import { spaceDrop, spaceHold, spaceAllocateRun, spaceFilePages, spaceFree, spacePlace, spaceReset } from "./space";
 import { packInit } from "./tree_pack";
 import { treeGetTyped as treeGetTape } from "./tree_read";
 import { scansInit } from "./tree_scan";
 import { lastFrame, lastSequence, runPagesWritten, txnLoad } from "./txn";
-import { dirtyGroup, discardPrivate, newestVersion, publish, publishedVersion, sealVersion, versionsInit } from "./version";
+import { damage, dirtyGroup, discardPrivate, newestVersion, publish, publishedVersion, sealVersion, versionsInit } from "./version";
 import { CTRL_OUT_AT, CTRL_OUT_COUNT, CTRL_TREE, DONE } from "./format";
 import { getWord } from "./ctrl";
 
@@ -57,7 +59,6 @@ export {
   peekDurable,
   peekGroup,
 } from "./journal";
-export { checkBegin, checkEnd, checkStep } from "./check";
 export { checkFindings } from "./check_report";
 export { packBegin, packStep } from "./tree_compact";
 export { spaceMoveFrom as bitmapMoveFrom, spacePageCount as frozenPages } from "./space_finalize";
@@ -151,6 +152,35 @@ export function extentFree(page: u32, pages: u32): i32 {
   return spaceFree(page, pages);
 }
 
+// ---- check ------------------------------------------------------------------------------------------------------
+
+let checked: u64 = 0;
+
+/** Starts the check of a verified meta slot; its generation is held until the check ends. */
+export function checkBegin(meta: usize, level: u32): i32 {
+  checkEnd();
+  const status = beginCheck(meta, level);
+  const birth = load<u64>(meta, META_BIRTH) & 0xffffffffffff;
+  if (status == OK && spaceHold(birth) == OK) checked = birth;
+  return status;
+}
+
+export function checkStep(maxPages: u32): i32 {
+  const status = stepCheck(maxPages);
+  if (status == DONE) releaseChecked();
+  return status;
+}
+
+export function checkEnd(): void {
+  endCheck();
+  releaseChecked();
+}
+
+function releaseChecked(): void {
+  if (checked) spaceDrop(checked);
+  checked = 0;
+}
+
 // ---- versions ---------------------------------------------------------------------------------------------------
 
 /** Closes the private version; its id is in CTRL_TREE. DONE: nothing changed since the last one. */
@@ -158,6 +188,7 @@ export function groupSeal(): i32 {
   if (!dirtyGroup) return DONE;
   const status = rootsFlush();
   if (status != OK) return status;
+  if (damage != OK) return damage;
   setWord(CTRL_TREE, sealVersion());
   return OK;
 }

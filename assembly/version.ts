@@ -11,7 +11,7 @@
 //   4. Dropping the private version leaves every older version, the freed places and the roots as they were at the last seal.
 import { flagsOf, DIRTY, FRAME_VERSION, FROZEN, idOf, isUnplaced, loosen, newDirty, pageSize, recycle, virtualEntry, freeVirtual, VIRTUAL_FRAME, VIRTUAL_PLACE, VIRTUAL_STATE, V_FREE, V_PLACED, V_RESIDENT } from "./frame";
 import { mark as countMark, MARK_GROUP_DISCARD } from "./marks";
-import { POINTER_BIRTH, POINTER_CRC, ROOT_SIZE } from "./format";
+import { OK, POINTER_BIRTH, POINTER_CRC, ROOT_SIZE } from "./format";
 import { listCount, listEntry, listInit, listPush, listSetCount } from "./list";
 import { sealTableDrop, sealTableFrom, sealTables, sealTableTo } from "./seal_table";
 import { spaceDrop, spaceFree, spaceHold, spaceMark, spaceReserve, spaceRollback } from "./space";
@@ -64,6 +64,8 @@ let frozenVersion: u32 = 0;
 let published: u32 = 0;
 let newest: u32 = 0;
 let mark: u32 = 0;
+/** Why the private version cannot be sealed, or OK. */
+export let damage: i32 = OK;
 
 export function versionsInit(): void {
   listInit(slots, SLOT_BYTES);
@@ -135,12 +137,18 @@ export function writable(pointer: usize, page: usize): usize {
   return copy;
 }
 
+/** Frees placed pages. A refusal (a damaged pointer to pages that cannot be freed) is kept for groupSeal. */
+function free(place: u32, pages: u32): void {
+  const status = spaceFree(place, pages);
+  if (status != OK) damage = status;
+}
+
 /** The private version has no use for this page any more. */
 export function supersede(page: usize): void {
   dirtyGroup = true;
   const id = idOf(page);
   if (!isUnplaced(id)) {
-    spaceFree(id, 1);
+    free(id, 1);
     return;
   }
   if (isPrivate(page)) {
@@ -158,13 +166,13 @@ export function superseded(pointer: usize): void {
   const id = load<u32>(pointer);
   dirtyGroup = true;
   if (!isUnplaced(id)) {
-    spaceFree(id, 1);
+    free(id, 1);
     return;
   }
   const v = virtualEntry(id);
   const state = load<u32>(v, VIRTUAL_STATE);
   if (state == V_PLACED) {
-    spaceFree(load<u32>(v, VIRTUAL_PLACE), 1);
+    free(load<u32>(v, VIRTUAL_PLACE), 1);
     return;
   }
   const page = <usize> load<u32>(v);
@@ -185,7 +193,7 @@ export function superseded(pointer: usize): void {
  */
 export function supersedeRun(place: u32, pages: u32, born: u64): void {
   dirtyGroup = true;
-  spaceFree(place, pages);
+  free(place, pages);
   if (born <= birth) return;
   const e = listPush(heldRuns);
   store<u32>(e, place);
@@ -198,7 +206,7 @@ export function supersedeRun(place: u32, pages: u32, born: u64): void {
 export function releaseHeldRuns(): void {
   for (let i: u32 = 0; i < heldBefore; i++) {
     const e = listEntry(heldRuns, i);
-    spaceFree(load<u32>(e), load<u32>(e, 4));
+    free(load<u32>(e), load<u32>(e, 4));
   }
   heldBefore = 0;
 }
@@ -276,6 +284,7 @@ export function discardPrivate(): void {
   while (n > heldBefore && load<u32>(listEntry(heldRuns, n - 1), 12) == current) n--;
   listSetCount(heldRuns, n);
   spaceRollback(mark);
+  damage = OK;
   memory.copy(ROOTS, sealedRoots, ROOT_SIZE);
   sequence = sealedSequence;
   frameNumber = sealedFrame;
