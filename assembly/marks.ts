@@ -5,7 +5,7 @@ import { CTRL_OUT_AT, CTRL_OUT_COUNT } from "./format";
 export const MARK_SPLIT_LEAF = 0;
 export const MARK_SPLIT_BRANCH = 1;
 export const MARK_SPLIT_APPEND = 2;
-export const MARK_SPLIT_EDGE = 3;
+export const MARK_SPLIT_LONGER = 3;
 export const MARK_REDISTRIBUTE_PUT = 4;
 export const MARK_REPREFIX = 5;
 export const MARK_ROOT_GROW = 6;

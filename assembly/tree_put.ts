@@ -16,7 +16,7 @@ import {
   MARK_RUN_FREED,
   MARK_SPLIT_APPEND,
   MARK_SPLIT_BRANCH,
-  MARK_SPLIT_EDGE,
+  MARK_SPLIT_LONGER,
   MARK_SPLIT_LEAF,
 } from "./marks";
 import { cellOf, countOf, defragment, found, freeOf, hasPrefix, insertCell, levelOf, pageInit, prefixOf, removeCell, restOf, slotOf, suffixOf } from "./page";
@@ -271,16 +271,10 @@ export function treePut(root: usize, length: u32, word: u32, payload: usize, siz
       if (status == OK) return added(root, word, payload);
       if (status != DECLINED) return status;
     }
-    // Split in two, new cell included; if no cut works (long keys that share little), cut at the insertion point and try again.
+    // Split in two, new cell included. A cut always exists: either side of the insertion point fits a page without the new cell, the smaller one with it.
     gather(leaf, 0, 0, 0, false, index, KEY, length, word, payload, size);
     const s = chooseSplit(append);
-    if (!s) {
-      if (!index || index == n) return invariant(106);
-      mark(MARK_SPLIT_EDGE);
-      status = cutLeaf(root, index);
-      if (status != OK) return status;
-      continue;
-    }
+    if (!s) return invariant(106);
     const sepLength = separatorFor(s, separator);
     if (level) {
       if (!acceptsSeparator(pathFrame(1), pathIndex(1) + 1, sepLength)) {
@@ -315,6 +309,7 @@ function roomFor(page: usize, index: u32, length: u32, word: u32, payload: usize
 
 /** Splits the path's leaf in the middle (to make room for a longer value). */
 function makeRoom(root: usize): i32 {
+  mark(MARK_SPLIT_LONGER);
   const leaf = pathFrame(0);
   if (countOf(leaf) < 2) return invariant(109);
   gather(leaf, 0, 0, 0, false, NONE, 0, 0, 0, 0, 0);

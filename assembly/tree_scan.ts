@@ -18,7 +18,7 @@ import {
   OK,
   OUT_OF_MEMORY,
 } from "./format";
-import { nextTick, pageSize } from "./frame";
+import { loosen, nextTick, pageSize } from "./frame";
 import { listCount, listEntry, listInit, listPush } from "./list";
 import { allocate, release } from "./mem";
 import { cellOf, countOf, find, found, keyCopy, payloadOf, restOf, slotOf, suffixOf } from "./page";
@@ -215,6 +215,7 @@ export function scanNext(scan: u32, maxRows: u32, maxBytes: u32): i32 {
       break;
     }
     if (taken < all || rows == maxRows || used >= maxBytes) break;
+    loosen(leaf);
     status = stepLeaf(root, back);
     if (status == DONE) {
       store<u32>(s, ENDED);
@@ -260,6 +261,7 @@ export function scanCount(scan: u32, most: u32): i32 {
     }
     if (!last) {
       if (rows >= most) break;
+      loosen(pathFrame(0));
       status = stepLeaf(root, back);
       if (status == OK) continue;
       if (status != DONE) {

@@ -2,7 +2,7 @@
 //
 // A position lives in the path (tree_path.ts) and is valid within one operation only; longer scans keep the last key instead.
 import { DONE, NOT_FOUND, OK, ROOT_POINTER } from "./format";
-import { fetch, fetchStatus, loosen } from "./frame";
+import { fetch, fetchStatus } from "./frame";
 import { countOf, found, keyCopy, prefixOf, slotOf, suffixOf } from "./page";
 import { descend, isEmpty, pathFrame, pathIndex, pointerAt, rootLevel, setPath } from "./tree_path";
 
@@ -56,7 +56,6 @@ function descendEdge(root: usize, from: u32, start: usize, last: bool): i32 {
 /** Moves to the first row of the next leaf, or the last of the previous one: OK, DONE, or what fetch says. */
 export function stepLeaf(root: usize, back: bool): i32 {
   const top = rootLevel(root);
-  loosen(pathFrame(0));
   for (let l: u32 = 1; l <= top; l++) {
     const page = pathFrame(l);
     const index = pathIndex(l);

@@ -159,12 +159,12 @@ export interface KernelExports {
   filePages(): number;
 
   // ---- check, compact -----------------------------------------------------------------------------------
-  /** See assembly/check.ts. */
-  checkBegin(level: number): Status;
+  /** Starts the check of a verified meta slot (see assembly/check.ts): level 1 trees, 2 with overflow runs. Then checkStep until DONE. */
+  checkBegin(meta: Address, level: number): Status;
   checkStep(maxPages: number): Status;
   /** Ends a check early; a finished one has ended. */
   checkEnd(): void;
-  /** Findings: CTRL_OUT_AT, CTRL_OUT_COUNT entries kept, the return value counts all. */
+  /** How many findings are kept; CTRL_CHECK_FINDINGS, CTRL_CHECK_KEPT, CTRL_CHECK_SUMMARY. */
   checkFindings(): number;
   /** Starts compacting a table (0: the roots tree); pages at or above `moveFrom` are moved lower by the next freeze. */
   packBegin(tableId: number, moveFrom: number): void;

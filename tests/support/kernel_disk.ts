@@ -1,5 +1,7 @@
 // A kernel on a disk of pages in memory: the host's side of the boundary at its smallest, for tests of the trees themselves.
 import {
+  CTRL_CHECK_FINDINGS,
+  CTRL_CHECK_KEPT,
   CTRL_NEED_AT,
   CTRL_NEED_PAGE,
   CTRL_OUT_AT,
@@ -12,6 +14,11 @@ import {
   CTRL_RUN_SOURCE,
   CTRL_TREE,
   DONE,
+  META_BYTES,
+  META_EXTENT_COUNT,
+  META_EXTENTS,
+  META_FILE_ID,
+  META_PAGE_SHIFT,
   MORE,
   NEED_PAGE,
   NEED_ROOM,
@@ -27,7 +34,7 @@ export const MARKS = [
   "split leaf",
   "split branch",
   "split append",
-  "split edge",
+  "split longer",
   "redistribute put",
   "re-prefix",
   "root grow",
@@ -76,8 +83,10 @@ export class KernelDisk {
   /** Makes a call until it needs nothing more; other statuses are returned. */
   run(call: () => number): number {
     const k = this.kernel;
-    for (let turn = 0; turn < 100_000; turn++) {
+    const history: string[] = [];
+    for (let turn = 0; turn < 10_000; turn++) {
       const status = call();
+      history.push(status === NEED_PAGE ? `read ${k.word(CTRL_NEED_PAGE)}` : String(status));
       if (status === NEED_PAGE) {
         const bytes = this.pages.get(k.word(CTRL_NEED_PAGE));
         if (bytes === undefined) throw new Error(`Cannot read page ${k.word(CTRL_NEED_PAGE)}: never written`);
@@ -105,7 +114,7 @@ export class KernelDisk {
         return status;
       }
     }
-    throw new Error("Cannot finish: no progress in 100,000 turns");
+    throw new Error(`Cannot finish: no progress in 10,000 turns, the last ${history.slice(-12)}`);
   }
 
   /** The same for calls that must succeed. */
@@ -166,6 +175,34 @@ export class KernelDisk {
     this.kernel.u8.set(meta, at);
     if (older !== undefined) this.kernel.u8.set(older, at + 4096);
     this.must(() => this.kernel.exports.stateLoad(at, older === undefined ? 0 : at + 4096), "stateLoad");
+  }
+
+  /** Runs the whole-file check on the generation of a meta slot's state; the file's first `reserved` pages are meta slots and journal. Findings as text. */
+  check(meta: Uint8Array, reserved: number): string[] {
+    const k = this.kernel;
+    const slot = meta.slice();
+    const view = new DataView(slot.buffer);
+    slot[META_PAGE_SHIFT] = Math.log2(this.pageSize);
+    view.setUint32(META_FILE_ID, 0x1234, true);
+    view.setUint32(META_FILE_ID + 4, 0x5678, true);
+    const metaPages = Math.ceil(META_BYTES / this.pageSize);
+    view.setUint16(META_EXTENT_COUNT, 1, true);
+    view.setUint32(META_EXTENTS, metaPages, true);
+    view.setUint32(META_EXTENTS + 4, reserved - metaPages, true);
+    const at = k.exports.arena(1 << 16) >>> 0;
+    k.u8.set(slot, at);
+    this.must(() => k.exports.checkBegin(at, 2), "checkBegin");
+    let status;
+    while ((status = this.run(() => k.exports.checkStep(50))) === MORE);
+    if (status !== DONE) throw new Error(`checkStep: status ${status}`);
+    k.exports.checkFindings();
+    const list = k.word(CTRL_CHECK_FINDINGS) >>> 2;
+    const out: string[] = [];
+    for (let i = 0; i < k.word(CTRL_CHECK_KEPT); i++) {
+      const [severity, reason, page, table, expected, actual, level] = k.u32.slice(list + 8 * i, list + 8 * i + 8);
+      out.push(`severity ${severity} reason ${reason} page ${page} table ${table} expected ${expected} actual ${actual} level ${level}`);
+    }
+    return out;
   }
 
   /** The counters of assembly/marks.ts by name. */
