@@ -1,0 +1,76 @@
+/**
+ * Waybill: the crash-safe source of truth that a storage system keeps about itself, in one file.
+ *
+ * @example
+ * ```ts
+ * import { Manifest, memoryStorage } from "@waybill/manifest";
+ *
+ * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+ * await manifest.begin()
+ *   .putDb(1, { name: "events" })
+ *   .upsertChunk([1, 42], { fileName: "c-42.seg", generation: 7, sizeBytes: 1 << 20 })
+ *   .publishSnapshot([1, 1], { sourceGeneration: 7, chunks: [{ chunkId: 42 }] })
+ *   .commit();
+ * for (const [[, chunk], { fileName }] of manifest.listChunks(1)) console.log(chunk, fileName);
+ * ```
+ *
+ * @module
+ */
+export { type DurabilityReport, Manifest, type ManifestStats, type TableSummary } from "./src/manifest/manifest.ts";
+export type { ManifestOptions } from "./src/manifest/options.ts";
+export { type CommitOptions, type CommitReceipt, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
+export { ReadTransaction } from "./src/manifest/read_transaction.ts";
+export { type CollectableObject, type ListOptions, Reader } from "./src/manifest/reader.ts";
+export { Range, type RangeOptions } from "./src/manifest/range.ts";
+export type { KeyBound, Position, RangeBounds } from "./src/manifest/bounds.ts";
+export type { Change, ChangeOperation, Generations, UnreadableOperation } from "./src/manifest/change.ts";
+export type { ChangeCursor, ChangePage, CursorStart } from "./src/manifest/change_cursor.ts";
+export type { LogRetention } from "./src/manifest/change_log.ts";
+export { memoryStorage } from "./src/manifest/memory_storage.ts";
+
+export {
+  type Database,
+  type DatabaseInput,
+  type DatabaseOptions,
+  databases,
+  type DatabaseStatus,
+} from "./src/manifest/tables/databases.ts";
+export { type Chunk, type ChunkInput, chunks, type Residency } from "./src/manifest/tables/chunks.ts";
+export type { RemoteObject } from "./src/manifest/tables/remote_object.ts";
+export { type Snapshot, type SnapshotChunk, type SnapshotInput, snapshots } from "./src/manifest/tables/snapshots.ts";
+export { type Collectable, collectable, type Refcount, refcounts, type StoredObject } from "./src/manifest/tables/refcounts.ts";
+export { type CursorRecord, cursors } from "./src/manifest/tables/cursors.ts";
+export { meta, type MetaRecord } from "./src/manifest/tables/meta.ts";
+
+export * from "./src/schema/schema.ts";
+export type { ScalarBuilder } from "./src/schema/field.ts";
+export type { Member, ScalarName, Type, Variant } from "./src/schema/type.ts";
+
+export type {
+  CheckProblem,
+  CheckReport,
+  DurabilityMode,
+  ReaderStats,
+  RecoveryReport,
+  Resolution,
+  StoreOptions,
+  StoreStats,
+  SyncMode,
+} from "./src/store/store.ts";
+export { type Environment, systemEnvironment, type Timer } from "./src/store/environment.ts";
+export type { Durability, LockHolder, LockRequest, LockStrength, Storage, StorageLock } from "./src/storage/storage.ts";
+export {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetail,
+  type ErrorHandle,
+  type ErrorJson,
+  type ErrorKind,
+  type ErrorOptions,
+  type ErrorOutcome,
+  isManifestError,
+  ManifestError,
+  type ManifestErrorFields,
+} from "./src/errors.ts";

@@ -1,0 +1,114 @@
+// What a transaction hands to the store: its operations, staged when its turn has come.
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  type ErrorDetail,
+  isManifestError,
+  ManifestError,
+  type ManifestErrorFields,
+} from "../errors.ts";
+import type { AnyTable } from "../schema/schema.ts";
+import type { CommitRequest, Staged } from "../store/store.ts";
+import type { ManifestCore } from "./core.ts";
+import type { OperationKind } from "./operation.ts";
+
+/** An operation takes this many places in the list: kind, table, key, value. */
+const STRIDE = 4;
+
+/** The operations of one transaction. */
+export class Batch implements CommitRequest {
+  /** The transaction's id; undefined until somebody asks or the store makes it. */
+  commitId: string | undefined;
+  /** The time that its records were given, when they were given one. */
+  committedAt: number | undefined;
+  /** Calls the commit off while it waits. */
+  signal: AbortSignal | undefined;
+  /** Tags the change. */
+  readonly origin: string | undefined;
+  readonly #core: ManifestCore;
+  readonly #operations: unknown[] = [];
+  /** Number of the first effect of each operation, kept when there is more than one. */
+  #starts: number[] | undefined;
+
+  constructor(core: ManifestCore, origin: string | undefined) {
+    this.#core = core;
+    this.origin = origin;
+  }
+
+  /** Number of operations. */
+  get length(): number {
+    return this.#operations.length / STRIDE;
+  }
+
+  /** Adds an operation. */
+  add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): void {
+    this.#operations.push(kind, table, key, value);
+  }
+
+  /** Makes the tables that are not there yet: the store does it before it takes this transaction. Rejects when one could not be made. */
+  prepare(): Promise<void> | undefined {
+    const operations = this.#operations;
+    let wait: Promise<void> | undefined;
+    let last: AnyTable | undefined;
+    for (let i = 1; i < operations.length; i += STRIDE) {
+      const table = operations[i] as AnyTable;
+      if (table === last) continue;
+      last = table;
+      const made = this.#core.prepare(table);
+      if (made !== undefined) wait = wait === undefined ? made : wait.then(() => made);
+    }
+    return wait;
+  }
+
+  /** Stages all operations. */
+  stage(): Staged {
+    const core = this.#core;
+    const { staging } = core;
+    const operations = this.#operations;
+    const many = operations.length > STRIDE;
+    const starts: number[] | undefined = many ? [] : undefined;
+    staging.begin(many);
+    let i = 0;
+    try {
+      for (; i < operations.length; i += STRIDE) {
+        starts?.push(staging.count);
+        (operations[i] as OperationKind).stage(staging, operations[i + 1] as AnyTable, operations[i + 2], operations[i + 3]);
+      }
+    } catch (error) {
+      throw this.#explain(error, i / STRIDE);
+    }
+    this.#starts = starts;
+    core.log.maintain(staging);
+    const staged = staging.finish(this.origin === undefined ? undefined : core.changes.encodeExtra({ origin: this.origin }));
+    this.committedAt = staging.time;
+    return staged;
+  }
+
+  /** The error of the store with the operation it speaks of, when it speaks of one. */
+  explain(error: unknown): unknown {
+    if (!isManifestError(error)) return error;
+    const record = error.detail.operation;
+    if (typeof record !== "number" || error.kind !== "usage") return error;
+    const starts = this.#starts ?? [0];
+    let index = starts.length - 1;
+    while (index > 0 && starts[index]! > record) index--;
+    return this.#explain(error, index);
+  }
+
+  #explain(error: unknown, index: number): unknown {
+    if (!isManifestError(error)) return error;
+    const operation = (this.#operations[index * STRIDE] as OperationKind).name;
+    const table = this.#operations[index * STRIDE + 1] as AnyTable;
+    return withDetail(error, ` (operation ${index}, ${operation})`, { table: table?.name, ...error.detail, operation, index });
+  }
+}
+
+/** The same error with a longer message and more detail. */
+function withDetail(error: ManifestErrorFields, suffix: string, detail: ErrorDetail): Error {
+  const message = error.message + suffix;
+  const { cause, code } = error;
+  if (error instanceof TypeError) return new ArgumentTypeError(message, { detail, cause }, code);
+  if (error instanceof RangeError) return new ArgumentRangeError(message, { detail, cause }, code);
+  const { outcome, handle, retryable } = error;
+  return new ManifestError(code, message, { detail, cause, outcome, handle, retryable });
+}

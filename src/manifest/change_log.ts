@@ -1,0 +1,176 @@
+// The change log: which changes there are, and which are kept.
+//
+// Without cursors the newest changes are kept, by number and by bytes; with cursors, everything that the slowest has not done. What goes is deleted by hidden effects inside
+// other commits, so truncation follows from the commits alone and costs no commit of its own. Rows are looked at again only every so many commits, and deleted so many at a
+// time; between two looks the log may be longer than what it keeps by as much.
+import { OVERFLOW_SIZE, TABLE_ID_CHANGES } from "../../assembly/format.ts";
+import { failRange, failType } from "../errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Scan, Store, View } from "../store/store.ts";
+import { bigEndian } from "../store/raw_ops.ts";
+import type { Staging } from "./staging.ts";
+import { cursors } from "./tables/cursors.ts";
+
+/** How much of the change log is kept when no cursor is registered: whatever is less. */
+export interface LogRetention {
+  /** The newest changes. Default 1024. */
+  changes?: number;
+  /** Bytes of the newest changes. Default 1 MiB. The newest change is kept in any case. */
+  bytes?: number;
+}
+
+const CHANGES = 1024;
+const BYTES = 1 << 20;
+/** Looks after this many commits, or this many staged bytes. */
+const LOOK_COMMITS = 64;
+const LOOK_BYTES = 1 << 17;
+/** Changes deleted by one commit. */
+const STEP = 4096;
+const RUN = 0xffffffff;
+const START = new Uint8Array(0);
+
+function whole(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== "number") failType(`Cannot open: option ${name} is not a number`, { option: name });
+  if (!Number.isSafeInteger(value) || value < 0) {
+    failRange(`Cannot open: option ${name} is not a whole number from 0 on`, { option: name, value });
+  }
+  return value;
+}
+
+/** The change log of one store. */
+export class ChangeLog {
+  readonly #store: Store;
+  readonly #kernel: Kernel;
+  readonly #keepChanges: number;
+  readonly #keepBytes: number;
+  #commits = LOOK_COMMITS;
+  #bytes = 0;
+  /** Sizes of the newest changes, from `#first` on, and their sum. */
+  #sizes: number[] = [];
+  #first = 1;
+  #sum = 0;
+  /** Everything before this may go, because all cursors have done it. */
+  #goal = 0;
+
+  constructor(store: Store, retention: LogRetention = {}) {
+    this.#store = store;
+    this.#kernel = store.kernel;
+    this.#keepChanges = whole("logRetention.changes", retention.changes, CHANGES);
+    this.#keepBytes = whole("logRetention.bytes", retention.bytes, BYTES);
+  }
+
+  /** The newest change that consumers may see. */
+  get latest(): number {
+    return this.#store.durableSequence;
+  }
+
+  /** The oldest change that a state holds; the one behind its last when it holds none. */
+  oldest(view: View): number {
+    const scan = view.tree(TABLE_ID_CHANGES).scan({ keysOnly: true });
+    try {
+      return scan.next(1, 256) === 0 ? view.sequence + 1 : sequenceAt(scan, this.#kernel, 0);
+    } finally {
+      scan.close();
+    }
+  }
+
+  /** Calls back for each change from `from` on, at most `count`, up to the newest durable one: sequence, address and length of its record. */
+  read(view: View, from: number, count: number, visit: (sequence: number, at: number, length: number) => void): void {
+    const scan = view.tree(TABLE_ID_CHANGES).scan({ lower: bigEndian(from), upper: bigEndian(this.latest + 1) });
+    try {
+      for (let left = count; left > 0;) {
+        const rows = scan.next(Math.min(left, 256), 1 << 18);
+        if (rows === 0) return;
+        for (let row = 0; row < rows; row++) {
+          const sequence = sequenceAt(scan, this.#kernel, row);
+          const at = scan.loadValue(row);
+          visit(sequence, at, scan.valueLength);
+        }
+        left -= rows;
+      }
+    } finally {
+      scan.close();
+    }
+  }
+
+  // ---- truncation -------------------------------------------------------------------------------------------
+
+  /** All cursors have done everything before `next`. Stages the first part of the truncation; other commits do the rest. */
+  truncate(staging: Staging, next: number): void {
+    this.#goal = next;
+    this.#step(staging);
+  }
+
+  /** The last cursor is gone: what is kept follows from the retention again. */
+  release(): void {
+    this.#goal = 0;
+    this.#commits = LOOK_COMMITS;
+  }
+
+  /** Stages what is due with any commit. */
+  maintain(staging: Staging): void {
+    this.#bytes += staging.bytes;
+    if (++this.#commits < LOOK_COMMITS && this.#bytes < LOOK_BYTES) return;
+    this.#commits = 0;
+    this.#bytes = 0;
+    if (staging.reader(cursors).rows > 0) return this.#step(staging);
+    this.#measure();
+    let first = this.#first;
+    while (this.#sizes.length > this.#keepChanges || (this.#sum > this.#keepBytes && this.#sizes.length > 1)) {
+      this.#sum -= this.#sizes.shift()!;
+      first++;
+    }
+    this.#first = this.#goal = first;
+    this.#step(staging);
+  }
+
+  #step(staging: Staging): void {
+    if (this.#goal === 0) return;
+    const view = this.#store.newest;
+    const oldest = this.oldest(view);
+    if (oldest >= this.#goal || oldest > view.sequence) return;
+    staging.deleteRange(TABLE_ID_CHANGES, START, bigEndian(Math.min(this.#goal, oldest + STEP)), 0, true);
+  }
+
+  /** Takes the sizes of changes that are new since the last look. */
+  #measure(): void {
+    const view = this.#store.newest;
+    const latest = view.sequence;
+    let from = this.#first + this.#sizes.length;
+    if (from > latest + 1 || latest - from >= this.#keepChanges) {
+      this.#sizes = [];
+      this.#sum = 0;
+      from = this.#first = Math.max(this.oldest(view), latest - this.#keepChanges + 1);
+    }
+    const scan = view.tree(TABLE_ID_CHANGES).scan({ lower: bigEndian(from) });
+    try {
+      for (let rows = scan.next(256, 1 << 18); rows > 0; rows = scan.next(256, 1 << 18)) {
+        const words = this.#kernel.u32;
+        for (let row = 0, at = scan.rowsAt >>> 2; row < rows; row++, at += 4) {
+          if (this.#sizes.length === 0) this.#first = sequenceAt(scan, this.#kernel, row);
+          const size = words[at + 3] === RUN ? runLength(this.#kernel, scan.dataAt + words[at + 2]!) : words[at + 3]!;
+          this.#sizes.push(size);
+          this.#sum += size;
+        }
+      }
+    } finally {
+      scan.close();
+    }
+  }
+}
+
+/** Bytes of the run that is described at an address: the last word of the description. */
+function runLength(kernel: Kernel, at: number): number {
+  const u8 = kernel.u8;
+  const end = at + OVERFLOW_SIZE;
+  return u8[end - 4]! + u8[end - 3]! * 0x100 + u8[end - 2]! * 0x1_0000 + u8[end - 1]! * 0x100_0000;
+}
+
+/** The sequence in a row's key, 8 bytes big-endian. */
+function sequenceAt(scan: Scan, kernel: Kernel, row: number): number {
+  const u8 = kernel.u8;
+  const at = scan.dataAt + kernel.u32[(scan.rowsAt >>> 2) + row * 4]!;
+  const high = u8[at]! * 0x100_0000 + u8[at + 1]! * 0x1_0000 + u8[at + 2]! * 0x100 + u8[at + 3]!;
+  return high * 0x1_0000_0000 + u8[at + 4]! * 0x100_0000 + u8[at + 5]! * 0x1_0000 + u8[at + 6]! * 0x100 + u8[at + 7]!;
+}

@@ -1,0 +1,82 @@
+// What the parts of an open manifest share.
+import type { Environment } from "../store/environment.ts";
+import type { Store, View } from "../store/store.ts";
+import type { AnyTable } from "../schema/schema.ts";
+import { isManifestError } from "../errors.ts";
+import { Bindings } from "./bindings.ts";
+import { ChangeCodec } from "./change.ts";
+import { ChangeLog, type LogRetention } from "./change_log.ts";
+import { Published } from "./published.ts";
+import { Staging } from "./staging.ts";
+import { TableReader } from "./table_reader.ts";
+
+/** What the parts of an open manifest share. */
+export class ManifestCore {
+  readonly store: Store;
+  readonly environment: Environment;
+  readonly bindings: Bindings;
+  readonly staging: Staging;
+  readonly changes: ChangeCodec;
+  readonly log: ChangeLog;
+  readonly #published: Published;
+
+  constructor(store: Store, environment: Environment, retention: LogRetention | undefined) {
+    this.store = store;
+    this.environment = environment;
+    this.bindings = new Bindings(store.kernel);
+    this.staging = new Staging(store, this.bindings, environment);
+    this.changes = new ChangeCodec(store.kernel, this.bindings);
+    this.log = new ChangeLog(store, retention);
+    this.#published = new Published(store, this.bindings);
+  }
+
+  /** The newest published state, for use within this turn. */
+  published(): View {
+    return this.#published.view();
+  }
+
+  /** The reader of a table in the newest published state, for use within this turn. */
+  publishedReader(table: AnyTable): TableReader {
+    return this.#published.reader(table);
+  }
+
+  /** Makes or checks the built-in tables. */
+  async openTables(tables: readonly AnyTable[]): Promise<void> {
+    const { store, bindings } = this;
+    if (!store.readOnly) {
+      const missing = tables.filter((table) => store.table(table.name) === undefined);
+      if (missing.length > 0) await store.createTables(missing);
+    }
+    for (const table of tables) {
+      const bound = bindings.need(store.newest, table, "open");
+      if (bound.older && !store.readOnly) await store.setSchema(table.name, table.schema);
+    }
+  }
+
+  /**
+   * Makes a table that is not there, or replaces its stored schema by one with more fields: undefined when nothing is to do. What is committed behind this call, even in the same turn, comes after
+   * it.
+   */
+  prepare(table: AnyTable): Promise<void> | undefined {
+    const { store, bindings } = this;
+    const bound = bindings.find(store.newest, table);
+    if (bound === undefined) return made(store.createTables([{ name: table.name, schema: table.schema }]));
+    if (bound.older) return made(store.setSchema(table.name, table.schema));
+    return undefined;
+  }
+
+  /** The reader of a table in a view. */
+  reader(view: View, table: AnyTable): TableReader {
+    const bound = this.bindings.need(view, table, "read");
+    return new TableReader(this.store.kernel, this.bindings.arena, bound, view.tree(bound.info.id));
+  }
+}
+
+/** Two transactions of one turn may both make a table: the second finds it made. */
+async function made(making: Promise<unknown>): Promise<void> {
+  try {
+    await making;
+  } catch (error) {
+    if (!isManifestError(error) || error.code !== "TABLE_EXISTS") throw error;
+  }
+}

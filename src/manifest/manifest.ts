@@ -1,0 +1,283 @@
+// The manifest: an open store with the built-in tables. A facade; each part has a file of its own.
+import { failType } from "../errors.ts";
+import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts";
+import { openFile } from "../storage/file.ts";
+import type { Durability, Storage } from "../storage/storage.ts";
+import { systemEnvironment } from "../store/environment.ts";
+import { type CheckReport, type DurabilityMode, type RecoveryReport, type Resolution, Store, type StoreStats } from "../store/store.ts";
+import { Batch } from "./batch.ts";
+import { type ChangeCursor, ChangeCursors, type ChangePage, type CursorStart } from "./change_cursor.ts";
+import { ManifestCore } from "./core.ts";
+import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
+import { CACHE_BYTES, type ManifestOptions } from "./options.ts";
+import type { RangeSource } from "./range.ts";
+import { ReadTransaction } from "./read_transaction.ts";
+import { Reader } from "./reader.ts";
+import type { TableReader } from "./table_reader.ts";
+import { ManifestTxn, type TxnOptions } from "./txn.ts";
+
+/** A table of a manifest. */
+export interface TableSummary {
+  /** Its name. */
+  readonly name: string;
+  /** Whether it is one of the manifest's own. */
+  readonly builtIn: boolean;
+  /** Its rows. */
+  readonly rows: number;
+}
+
+/** Numbers about a manifest. */
+export interface ManifestStats extends StoreStats {
+  /** The newest durable change and the oldest that is kept. */
+  changes: { latest: number; oldest: number };
+  /** Registered cursors and how many changes each has before it. */
+  cursors: { id: number; name: string; nextSequence: number; lag: number }[];
+  /** Stored objects that no snapshot lists any more. */
+  collectable: number;
+}
+
+/** What a commit of this manifest survives. */
+export interface DurabilityReport {
+  /** When receipts are delivered. */
+  readonly mode: DurabilityMode;
+  /** What a completed sync of the storage promises. */
+  readonly storage: Durability;
+}
+
+/**
+ * A manifest: the crash-safe source of truth that a storage system keeps about itself, in one file.
+ *
+ * Reads outside a {@linkcode ReadTransaction} show the newest durable state at the time of the call.
+ *
+ * @example
+ * ```ts
+ * import { Manifest, memoryStorage } from "@waybill/manifest";
+ *
+ * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+ * await manifest.begin().putDb(1, { name: "events" }).commit();
+ * console.log(manifest.getDb(1)?.name, manifest.latestChangeSequence());
+ * ```
+ */
+export class Manifest extends Reader {
+  /** What recovery did when the manifest was opened. */
+  readonly recovery: RecoveryReport;
+  readonly #core: ManifestCore;
+  readonly #cursors: ChangeCursors;
+  readonly #durability: DurabilityReport;
+
+  private constructor(core: ManifestCore, durability: DurabilityReport) {
+    super();
+    this.#core = core;
+    this.#cursors = new ChangeCursors(core);
+    this.#durability = durability;
+    this.recovery = core.store.recovery;
+  }
+
+  /**
+   * Opens a manifest in a file or in another storage. The storage belongs to the manifest from then on. The built-in tables are made when they are missing and checked otherwise:
+   * SCHEMA_MISMATCH, SCHEMA_TOO_NEW, and TABLE_UNKNOWN when one is missing and the manifest is opened for reading only.
+   */
+  static async open(at: string | URL | Storage, options: ManifestOptions = {}): Promise<Manifest> {
+    if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
+    const { logRetention, followSymlink, ...rest } = options;
+    const { create, readOnly } = rest;
+    const storage = typeof at === "string" || at instanceof URL ? openFile(at, { create, readOnly, followSymlink }) : at;
+    if (typeof storage !== "object" || storage === null || typeof storage.read !== "function") {
+      failType("Cannot open: neither a path nor a storage was given");
+    }
+    const store = await Store.open(storage, { cacheBytes: CACHE_BYTES, ...rest });
+    try {
+      const core = new ManifestCore(store, options.environment ?? systemEnvironment, logRetention);
+      await core.openTables(BUILT_IN.map(({ table }) => table));
+      return new Manifest(core, { mode: options.durability ?? "sync", storage: storage.durability });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** Whether writing is refused: opened for reading only, or after a failed sync. */
+  get readOnly(): boolean {
+    return this.#core.store.readOnly;
+  }
+
+  /** Names the file for its whole life, 32 hex digits. */
+  get fileId(): string {
+    return this.#core.store.fileId;
+  }
+
+  // ---- writing ------------------------------------------------------------------------------------------------
+
+  /** Begins a transaction. */
+  begin(options?: TxnOptions): ManifestTxn {
+    let origin: string | undefined;
+    if (options !== undefined) {
+      origin = options.origin;
+      if (origin !== undefined && typeof origin !== "string") {
+        failType("Cannot begin a transaction: origin is not a string", { field: "origin" });
+      }
+      const { capacity } = options;
+      if (capacity !== undefined && (typeof capacity !== "number" || !(capacity >= 0))) {
+        failType("Cannot begin a transaction: capacity is not a number from 0 on", { field: "capacity" });
+      }
+    }
+    return new ManifestTxn(this.#core, new Batch(this.#core, origin));
+  }
+
+  /** What became of a transaction, by its id: applied with its change, certainly not applied, or too long ago to tell. Knows at least the newest 1,024 commits. */
+  resolve(commitId: string): Promise<Resolution> {
+    return this.#core.store.resolve(commitId);
+  }
+
+  /** Resolves when everything committed before the call is durable, whatever the durability mode. */
+  sync(): Promise<void> {
+    return this.#core.store.sync();
+  }
+
+  // ---- reading ------------------------------------------------------------------------------------------------
+
+  /** Pins the newest durable state. Close it. */
+  read(): ReadTransaction {
+    return new ReadTransaction(this.#core.store.kernel, this.#core.bindings, this.#core.store.read());
+  }
+
+  /**
+   * The reader of a table.
+   * @internal
+   */
+  protected override source(table: AnyTable): TableReader {
+    return this.#core.publishedReader(table);
+  }
+
+  /**
+   * Where a range reads.
+   * @internal
+   */
+  protected override openSource(table: AnyTable): RangeSource {
+    const transaction = this.#core.store.read();
+    try {
+      return { reader: this.#core.reader(transaction, table), release: () => transaction.close() };
+    } catch (error) {
+      transaction.close();
+      throw error;
+    }
+  }
+
+  // ---- tables -------------------------------------------------------------------------------------------------
+
+  /** Makes a table. A transaction does so by itself when it first writes to one; a table that is there is checked and left. */
+  async createTable<K extends readonly unknown[], V>(table: Table<K, V>): Promise<void> {
+    await this.#core.prepare(table);
+    await this.#core.store.sync();
+  }
+
+  /** Drops a table with all its rows. TABLE_UNKNOWN when there is none; the manifest's own cannot be dropped. */
+  async dropTable(table: string | AnyTable): Promise<void> {
+    const name = typeof table === "string" ? table : table.name;
+    if (builtInNamed(name) !== undefined) failType(`Cannot drop table "${name}": it is one of the manifest's own`, { table: name });
+    await this.#core.store.dropTable(name);
+  }
+
+  /** All tables, by name. */
+  listTables(): TableSummary[] {
+    const view = this.#core.published();
+    return view.tables().map(({ id, name }) => ({ name, builtIn: builtInNamed(name) !== undefined, rows: view.tree(id).rows }));
+  }
+
+  /** A table's definition as the file keeps it, for reading tables that the program does not know; undefined when there is none. */
+  tableDefinition(name: string): AnyTable | undefined {
+    const info = this.#core.published().table(name);
+    return info && tableFromSchema(info.name, info.schema);
+  }
+
+  // ---- change log ---------------------------------------------------------------------------------------------
+
+  /** The sequence of the newest durable change, 0 when there never was one. */
+  latestChangeSequence(): number {
+    return this.#core.log.latest;
+  }
+
+  /**
+   * Registers a change cursor: from then on the log is kept for it. A name that exists is returned where it stands; `start` counts only for a new one. When changes to start at are no longer kept, `gap`
+   * names them.
+   *
+   * @example
+   * ```ts
+   * import { Manifest, memoryStorage } from "@waybill/manifest";
+   *
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * const cursor = await manifest.registerChangeCursor("replica-a", { start: "oldest" });
+   * await manifest.begin().putDb(1, { name: "events" }).commit();
+   * const page = await manifest.fetchChangePage(cursor.id, 100);
+   * for (const change of page.changes) console.log(change.sequence, change.operations.length);
+   * await manifest.acknowledgeChanges(cursor.id, page.nextSequence);
+   * ```
+   */
+  registerChangeCursor(name: string, options: { start?: CursorStart } = {}): Promise<ChangeCursor> {
+    return this.#cursors.register(name, options.start ?? "oldest");
+  }
+
+  /** The next changes of a cursor, oldest first. Fetching does not move it. CURSOR_UNKNOWN; CURSOR_TRUNCATED when changes that it has not done are gone. */
+  // deno-lint-ignore require-await
+  async fetchChangePage(cursorId: number, pageSize: number = 100): Promise<ChangePage> {
+    return this.#cursors.page(cursorId, pageSize);
+  }
+
+  /** Everything before `nextSequence` is done. Going back does nothing; going beyond the newest change is an error. Resolves when that is durable. */
+  acknowledgeChanges(cursorId: number, nextSequence: number): Promise<ChangeCursor> {
+    return this.#cursors.acknowledge(cursorId, nextSequence);
+  }
+
+  /** Ends a cursor: the log is no longer kept for it. */
+  unregisterChangeCursor(cursorId: number): Promise<void> {
+    return this.#cursors.unregister(cursorId);
+  }
+
+  /** All change cursors, by id. */
+  listChangeCursors(): ChangeCursor[] {
+    return this.#cursors.list(this.#core.published());
+  }
+
+  // ---- the store ----------------------------------------------------------------------------------------------
+
+  /** Moves everything applied into the tree and frees the journal. */
+  checkpoint(): Promise<void> {
+    return this.#core.store.checkpoint();
+  }
+
+  /** Moves pages to the front of the file and cuts its end. */
+  compact(): Promise<void> {
+    return this.#core.store.compact();
+  }
+
+  /** Checks the whole file: every page, checksum, key order and count. */
+  check(): Promise<CheckReport> {
+    return this.#core.store.check();
+  }
+
+  /** Numbers about the manifest. */
+  stats(): ManifestStats {
+    const latest = this.#core.log.latest;
+    return {
+      ...this.#core.store.stats(),
+      changes: { latest, oldest: this.#core.log.oldest(this.#core.published()) },
+      cursors: this.listChangeCursors().map(({ id, name, nextSequence }) => ({ id, name, nextSequence, lag: latest + 1 - nextSequence })),
+      collectable: this.countCollectable(),
+    };
+  }
+
+  /** What a commit survives. */
+  durability(): DurabilityReport {
+    return this.#durability;
+  }
+
+  /** Waits for what was committed, then closes the manifest and its storage. A second call waits for the first. */
+  close(): Promise<void> {
+    return this.#core.store.close();
+  }
+
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
