@@ -5,6 +5,11 @@ import * as format from "../../assembly/format.ts";
 import { TableCodec } from "../../src/schema/codec.ts";
 import { parseSchema } from "../../src/schema/description.ts";
 import type { Member, Type } from "../../src/schema/type.ts";
+import { Manifest } from "../../src/manifest/manifest.ts";
+import { OPERATION_NAMES } from "../../src/manifest/operation.ts";
+import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
+import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
+import { testEnvironment } from "../support/environment.ts";
 import { bind, tableOf } from "../schema/values.ts";
 import { test } from "../support/harness.ts";
 import { chooseState, readBody, Reader } from "./reader.ts";
@@ -158,6 +163,31 @@ test("FORMAT.md: every record is encoded as it says", () => {
     assertEquals(codec.valueFromBytes(unhex(encoded)), record, line);
   }
   assert(lines.length >= 16);
+});
+
+test("FORMAT.md: names the operations by their tags, and the manifest's tables with their keys", () => {
+  const [tags] = tables().filter(({ header }) => header[0] === "tag");
+  assertEquals(tags!.rows.map(({ cells }) => cells), OPERATION_NAMES.map((name, tag) => [String(tag), name]));
+  const [named] = tables().filter(({ header }) => header[0] === "table");
+  const keyOf = (schema: Uint8Array): string => JSON.stringify(JSON.parse(new TextDecoder().decode(schema)).key);
+  assertEquals(named!.rows.map(({ cells }) => cells), BUILT_IN.map(({ table }) => [`\`${table.name}\``, `\`${keyOf(table.schema)}\``]));
+});
+
+test("FORMAT.md: the extra bytes of a change are the record that it says", async () => {
+  const file = new MemoryFile();
+  const manifest = await Manifest.open(new MemoryStorage(file), {
+    create: true,
+    environment: testEnvironment(3),
+    syncMode: "inline",
+    idleCheckpoint: 0,
+  });
+  await manifest.begin({ origin: "replica-b" }).putDb(1, { name: "events" }).commit();
+  await manifest.begin().putDb(2, { name: "logs" }).commit();
+  const changes = new Reader(file.bytes()).frames().filter(({ isChange }) => isChange);
+  await manifest.close();
+  const { codec } = bind(tableOf([{ name: "k", optional: false, type: { is: "u8" } }], parseMembers(fences("json")[0]!.body)));
+  assertEquals(changes.map(({ extra }) => codec.valueFromBytes(extra)), [{ origin: "replica-b" }, {}]);
+  assertEquals(changes.map(({ effects }) => OPERATION_NAMES[effects[0]!.tag]), ["putDb", "putDb"]);
 });
 
 test("Reader: made from FORMAT.md alone, finds every row and every used page of the example file", async () => {
