@@ -1,0 +1,108 @@
+// The benchmarks' workloads at a tiny size: they run, and their answers are right. Nothing is timed.
+import { mkdirSync } from "node:fs";
+import { type Contender, foldBytes, type WorkloadId } from "../../bench/contender.ts";
+import { DataSet, type Writes } from "../../bench/data.ts";
+import { type BenchReport, describe, markdown, ratios } from "../../bench/report.ts";
+import { load, median, type Outcome, runAll } from "../../bench/rounds.ts";
+import { RawSync } from "../../bench/stores/raw_sync.ts";
+import { WaybillStore } from "../../bench/stores/waybill.ts";
+import { WORKLOADS } from "../../bench/workloads.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { withFolder } from "../support/folder.ts";
+import { test } from "../support/harness.ts";
+
+const SIZES = { lookups: 100, scans: 1, commits: 5, together: 50, batches: 1 };
+
+/** A contender over a plain array; `lies` makes its answers wrong. */
+class ArrayStore implements Contender {
+  readonly name: string = "array";
+  readonly version = "1";
+  readonly options = "in memory";
+  readonly takes: readonly WorkloadId[] = ["S1", "S4", "S6"];
+  #data!: DataSet;
+  #held: number[] = [];
+
+  constructor(readonly lies = 0) {}
+
+  open(_folder: string, data: DataSet): Promise<void> {
+    this.#data = data;
+    return Promise.resolve();
+  }
+
+  gets(rows: Uint32Array): number {
+    return rows.reduce((hash, row) => foldBytes(hash, this.#data.values[this.#held[row]!]!, 0), 0) + this.lies;
+  }
+
+  commitEach(writes: Writes): Promise<void> {
+    return this.commitBatches(writes);
+  }
+
+  commitBatches({ rows, values }: Writes): Promise<void> {
+    rows.forEach((row, i) => this.#held[row] = values[i]!);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function ticks(): () => number {
+  let tick = 0;
+  return () => tick++;
+}
+
+async function runOn(folder: string, contenders: Contender[]): Promise<Outcome[]> {
+  const data = new DataSet(1200);
+  for (const [i, contender] of contenders.entries()) {
+    mkdirSync(`${folder}/${i}`);
+    await contender.open(`${folder}/${i}`, data);
+  }
+  const options = { data, contenders, workloads: WORKLOADS, sizes: SIZES, rounds: 2, now: ticks(), report: () => {} };
+  try {
+    await load(options);
+    return await runAll(options);
+  } finally {
+    for (const contender of contenders) await contender.close();
+  }
+}
+
+test("bench: every workload runs on the store and gives the model's answers", async () => {
+  await withFolder(async (folder) => {
+    const contenders = [new WaybillStore("0"), new ArrayStore(), new RawSync()];
+    const outcomes = await runOn(folder, contenders);
+    assertEquals(outcomes.map(({ id }) => id), WORKLOADS.map(({ id }) => id));
+    for (const { scores } of outcomes) {
+      assert(scores.some(({ contender }) => contender === "waybill"));
+      for (const { rounds } of scores) assertEquals(rounds.length, 2);
+    }
+    const report: BenchReport = {
+      startedAt: "now",
+      machine: {},
+      rounds: 2,
+      contenders: contenders.map(describe),
+      missing: { other: "not there" },
+      outcomes: outcomes.map((outcome, i) => ({ ...outcome, ratios: ratios(outcome, WORKLOADS[i]!) })),
+    };
+    assertEquals(report.outcomes.map(({ id, ratios }) => `${id} ${ratios.map(({ against }) => against)}`), [
+      "S1 ",
+      "S2 ",
+      "S3 ",
+      "S4 array,raw pwrite+fdatasync",
+      "S5 ",
+      "S6 array",
+    ]);
+    for (const { id } of outcomes) assert(markdown(report).includes(`| ${id} |`));
+  });
+});
+
+test("bench: a wrong answer ends the run", async () => {
+  await withFolder(async (folder) => {
+    await assertRejects(() => runOn(folder, [new ArrayStore(1)]), Error, "Cannot compare array in S1");
+  });
+});
+
+test("bench: median is the middle number, or the mean of the middle two", () => {
+  assertEquals(median([5, 1, 3]), 3);
+  assertEquals(median([4, 1, 3, 2]), 2.5);
+});
