@@ -9,13 +9,17 @@ import { Manifest } from "../../src/manifest/manifest.ts";
 import { OPERATION_NAMES } from "../../src/manifest/operation.ts";
 import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
+import { type RawOp, stageRaw } from "../../src/store/raw_ops.ts";
+import { Store } from "../../src/store/store.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { bind, tableOf } from "../schema/values.ts";
 import { test } from "../support/harness.ts";
+import { seeded } from "../support/random.ts";
 import { chooseState, readBody, Reader } from "./reader.ts";
 import { exampleFile, hexdump, LONG_VALUE, MANY_ROWS, owners, parseDump, ROWS, samples } from "./samples.ts";
 
 const document = readFileSync("docs/FORMAT.md", "utf8").replaceAll("\r\n", "\n");
+const SEED = 20;
 const constants = format as unknown as Record<string, number>;
 
 interface TableRow {
@@ -223,6 +227,49 @@ test("Reader: replays the journal of the example file, also with a damaged block
   const damaged = open.slice();
   damaged.fill(0xff, extents[0]!.page * pageSize + journalBlock * 4096, extents[0]!.page * pageSize + (journalBlock + 1) * 4096);
   assertEquals(new Reader(damaged).frames(), [frame]);
+});
+
+test("Reader: agrees with the store on files of every page size, journal included", async () => {
+  const random = seeded(SEED);
+  for (const pageSize of [4096, 16384, 65536]) {
+    const file = new MemoryFile();
+    const store = await Store.open(new MemoryStorage(file), {
+      create: true,
+      pageSize,
+      environment: testEnvironment(4),
+      syncMode: "inline",
+      idleCheckpoint: 0,
+    });
+    const table = await store.createTable("rows", new Uint8Array());
+    const model = new Map<string, Uint8Array>();
+    for (let commit = 0; commit < 60; commit++) {
+      const ops = Array.from({ length: 40 }, (): RawOp => {
+        const key = new TextEncoder().encode(`path/${random.letters(random.between(1, 2))}/${random.int(3000)}`);
+        if (random.chance(0.2)) return { kind: "delete", table, key };
+        return { kind: "put", table, key, value: random.bytes(random.chance(0.02) ? random.int(30_000) : random.int(200)) };
+      });
+      await store.commit({ stage: () => stageRaw(store.kernel, ops) });
+      for (const { kind, key, value } of ops) {
+        if (kind === "put") model.set(String(key), value!);
+        else model.delete(String(key));
+      }
+      if (commit === 50) await store.checkpoint();
+    }
+    const reader = new Reader(file.bytes());
+    const rows = new Map(reader.tables().get(table)!.map(([key, value]) => [String(key), value]));
+    const used = reader.used();
+    assertEquals(used, new Set([...reader.reached].sort((a, b) => a - b)), `seed ${SEED}, page size ${pageSize}`);
+    const frames = reader.frames();
+    assert(frames.length > 0 && frames.length <= 60);
+    for (const { kind, table: at, key, value } of frames.flatMap(({ effects }) => effects)) {
+      if (at !== table) continue;
+      if (kind === 1) rows.set(String(key), value!);
+      else rows.delete(String(key));
+    }
+    const sorted = (map: Map<string, Uint8Array>): [string, Uint8Array][] => [...map].sort(([a], [b]) => a < b ? -1 : 1);
+    assertEquals(sorted(rows), sorted(model), `seed ${SEED}, page size ${pageSize}`);
+    await store.close();
+  }
 });
 
 test("Reader: refuses every page whose bytes were changed", async () => {
