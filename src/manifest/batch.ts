@@ -9,6 +9,7 @@ import {
 } from "../errors.ts";
 import type { AnyTable } from "../schema/schema.ts";
 import type { CommitRequest, Staged } from "../store/store.ts";
+import type { Bound } from "./bindings.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
 
@@ -45,29 +46,51 @@ export class Batch implements CommitRequest {
     this.#operations.push(kind, table, key, value);
   }
 
-  /** Makes the tables that are not there yet: the store does it before it takes this transaction. Rejects when one could not be made. */
+  /**
+   * Makes the tables that are not there yet: the store does it before it takes this transaction. A transaction that cannot be applied makes none: it is staged once for the error. Rejects when a table
+   * could not be made.
+   */
   prepare(): Promise<void> | undefined {
     const operations = this.#operations;
-    let wait: Promise<void> | undefined;
+    let missing: Map<AnyTable, Bound> | undefined;
     let last: AnyTable | undefined;
     for (let i = 1; i < operations.length; i += STRIDE) {
       const table = operations[i] as AnyTable;
       if (table === last) continue;
       last = table;
-      const made = this.#core.prepare(table);
-      if (made !== undefined) wait = wait === undefined ? made : wait.then(() => made);
+      const bound = this.#core.unmade(table);
+      if (bound !== undefined) (missing ??= new Map()).set(table, bound);
     }
-    return wait;
+    if (missing === undefined) return undefined;
+    const { staging } = this.#core;
+    staging.begin(operations.length > STRIDE);
+    staging.provisional = missing;
+    try {
+      this.#stageAll(undefined);
+    } finally {
+      staging.provisional = undefined;
+    }
+    return this.#core.make([...missing.values()]);
   }
 
   /** Stages all operations. */
   stage(): Staged {
     const core = this.#core;
     const { staging } = core;
-    const operations = this.#operations;
-    const many = operations.length > STRIDE;
+    const many = this.#operations.length > STRIDE;
     const starts: number[] | undefined = many ? [] : undefined;
     staging.begin(many);
+    this.#stageAll(starts);
+    this.#starts = starts;
+    core.log.maintain(staging);
+    const staged = staging.finish(this.origin === undefined ? undefined : core.changes.encodeExtra({ origin: this.origin }));
+    this.committedAt = staging.time;
+    return staged;
+  }
+
+  #stageAll(starts: number[] | undefined): void {
+    const { staging } = this.#core;
+    const operations = this.#operations;
     let i = 0;
     try {
       for (; i < operations.length; i += STRIDE) {
@@ -77,11 +100,6 @@ export class Batch implements CommitRequest {
     } catch (error) {
       throw this.#explain(error, i / STRIDE);
     }
-    this.#starts = starts;
-    core.log.maintain(staging);
-    const staged = staging.finish(this.origin === undefined ? undefined : core.changes.encodeExtra({ origin: this.origin }));
-    this.committedAt = staging.time;
-    return staged;
   }
 
   /** The error of the store with the operation it speaks of, when it speaks of one. */

@@ -75,6 +75,11 @@ export class Bindings {
       fail("TABLE_UNKNOWN", `Cannot ${action}: there is no table "${table.name}"`, { detail: { table: table.name } });
   }
 
+  /** A table that is not there yet, for trying a transaction out. */
+  provisional(table: AnyTable): Bound {
+    return { info: { id: 0, name: table.name, schema: table.schema }, table, codec: this.#codecOf(table), older: false };
+  }
+
   #bind(info: TableInfo, table: AnyTable): Bound {
     const { result, reason } = compareSchemas(info.schema, table.schema);
     const detail = { table: table.name, reason };

@@ -3,7 +3,7 @@ import type { Environment } from "../store/environment.ts";
 import type { Store, View } from "../store/store.ts";
 import type { AnyTable } from "../schema/schema.ts";
 import { isManifestError } from "../errors.ts";
-import { Bindings } from "./bindings.ts";
+import { Bindings, type Bound } from "./bindings.ts";
 import { ChangeCodec } from "./change.ts";
 import { ChangeLog, type LogRetention } from "./change_log.ts";
 import { Published } from "./published.ts";
@@ -53,30 +53,31 @@ export class ManifestCore {
     }
   }
 
-  /**
-   * Makes a table that is not there, or replaces its stored schema by one with more fields: undefined when nothing is to do. What is committed behind this call, even in the same turn, comes after
-   * it.
-   */
-  prepare(table: AnyTable): Promise<void> | undefined {
+  /** A table that must be made, or whose stored schema lacks what the definition has added, before it is written: bound for now; undefined when nothing is to do. */
+  unmade(table: AnyTable): Bound | undefined {
     const { store, bindings } = this;
     const bound = bindings.find(store.newest, table);
-    if (bound === undefined) return made(store.createTables([{ name: table.name, schema: table.schema }]));
-    if (bound.older) return made(store.setSchema(table.name, table.schema));
-    return undefined;
+    if (bound === undefined) return bindings.provisional(table);
+    return bound.older ? bound : undefined;
+  }
+
+  /** Makes tables, or replaces their schemas. What is committed behind this call, even in the same turn, comes after it. */
+  async make(bound: readonly Bound[]): Promise<void> {
+    const { store } = this;
+    const made = bound.map(({ table, older }) =>
+      older ? store.setSchema(table.name, table.schema) : store.createTables([{ name: table.name, schema: table.schema }])
+    );
+    for (const outcome of await Promise.allSettled(made)) {
+      // Two transactions of one turn may both make a table: the second finds it made.
+      if (outcome.status === "rejected" && !(isManifestError(outcome.reason) && outcome.reason.code === "TABLE_EXISTS")) {
+        throw outcome.reason;
+      }
+    }
   }
 
   /** The reader of a table in a view. */
   reader(view: View, table: AnyTable): TableReader {
     const bound = this.bindings.need(view, table, "read");
     return new TableReader(this.store.kernel, this.bindings.arena, bound, view.tree(bound.info.id));
-  }
-}
-
-/** Two transactions of one turn may both make a table: the second finds it made. */
-async function made(making: Promise<unknown>): Promise<void> {
-  try {
-    await making;
-  } catch (error) {
-    if (!isManifestError(error) || error.code !== "TABLE_EXISTS") throw error;
   }
 }

@@ -167,8 +167,8 @@ export class Manifest extends Reader {
 
   /** Makes a table. A transaction does so by itself when it first writes to one; a table that is there is checked and left. */
   async createTable<K extends readonly unknown[], V>(table: Table<K, V>): Promise<void> {
-    await this.#core.prepare(table);
-    await this.#core.store.sync();
+    const bound = this.#core.unmade(table);
+    await (bound === undefined ? this.#core.store.sync() : this.#core.make([bound]));
   }
 
   /** Drops a table with all its rows. TABLE_UNKNOWN when there is none; the manifest's own cannot be dropped. */

@@ -23,6 +23,8 @@ export class Staging {
   time: number | undefined;
   /** A database that is known to exist in this transaction. */
   knownDb: number | undefined;
+  /** Tables that are not there yet, while a transaction is tried out. */
+  provisional: ReadonlyMap<AnyTable, Bound> | undefined;
   /** Whether the transaction has more than one operation. */
   many = false;
   readonly #kernel: Kernel;
@@ -87,7 +89,7 @@ export class Staging {
   bind(table: AnyTable): Bound {
     const last = this.#lastBound;
     if (last !== undefined && last.table === table) return last;
-    return this.#lastBound = this.#bindings.need(this.store.newest, table, "commit");
+    return this.#lastBound = this.provisional?.get(table) ?? this.#bindings.need(this.store.newest, table, "commit");
   }
 
   /** Reads a table of the newest applied state; what is staged is not in it. */

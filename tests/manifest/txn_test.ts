@@ -212,7 +212,7 @@ test("commit: a value over the limit is LIMIT, and names the operation", async (
   );
   assertEquals([error.code, error.detail.operation, error.detail.index], ["LIMIT", "put", 1]);
   const many = manifest.begin();
-  for (let i = 0; i < 50; i++) many.put(table, [2, `${i}`], { a: 1, b: "x".repeat(5000) });
+  for (let i = 0; i < 50; i++) many.put(table, [2, `${i}`], { a: 1, b: "x".repeat(30_000) });
   assertEquals(await codeOf(() => many.commit()), "LIMIT");
   assertEquals(manifest.latestChangeSequence(), 0);
   await manifest.begin().put(table, [1, "b"], { a: 1, b: "x".repeat(90_000) }).commit();
