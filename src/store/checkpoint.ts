@@ -53,6 +53,9 @@ interface Work {
 /** Makes checkpoints, one at a time. */
 export class Checkpointer {
   readonly #core: Core;
+  /** Pages that were dirty, or spilled, when the last one ended. */
+  dirtyThen = 0;
+  spilledThen = 0;
   #work: Work | undefined;
   #running = false;
 
@@ -200,5 +203,7 @@ export class Checkpointer {
     core.checkpoints++;
     cutTail(core);
     core.io.moveSpills();
+    this.dirtyThen = core.kernel.exports.dirtyPages();
+    this.spilledThen = core.kernel.exports.spilledPages();
   }
 }

@@ -386,8 +386,11 @@ export class Committer {
     const { journal, kernel, frames } = this.#core;
     const x = kernel.exports;
     if (journal.sinceFreeze * 2 > journal.capacity) return true;
-    if (this.#checkpointer.running) return x.dirtyPages() * 4 > frames * 3;
-    return x.dirtyPages() * 2 > frames || x.dirtyRunPages() > frames || x.spilledPages() > 0;
+    // What was dirty when the last one ended stays so while open read transactions need it: another checkpoint would not change that.
+    const { dirtyThen, spilledThen, running } = this.#checkpointer;
+    const share = Math.max(0, x.dirtyPages() - dirtyThen) / Math.max(1, frames - dirtyThen);
+    if (running) return share > 0.75;
+    return share > 0.5 || x.dirtyRunPages() > frames || x.spilledPages() > spilledThen;
   }
 
   #boundary(): void {
@@ -401,6 +404,7 @@ export class Committer {
       return;
     }
     this.#held = false;
+    invariant(!stuck || !this.#core.journal.empty, "an empty journal has no room for a commit");
     if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
     else if (this.#exclusive) void this.#commitExclusive(this.#exclusive);
     this.#admitWaiting();
