@@ -150,7 +150,9 @@ test("groupParse: damage beyond parity leaves the frames in front of it, or noth
       assertEquals([parsed.status, parsed.torn], [OK, 1]);
       let bytes = 24;
       let whole = 0;
-      while (whole < bodies.length && bytes + 8 + bodies[whole]!.length <= Math.min(first, blocks - 1) * 4064) bytes += 8 + bodies[whole++]!.length;
+      while (whole < bodies.length && bytes + 8 + bodies[whole]!.length <= Math.min(first, blocks - 1) * 4064) {
+        bytes += 8 + bodies[whole++]!.length;
+      }
       assertEquals(parsed.bodies, bodies.slice(0, whole), `blocks ${first} and ${second}`);
     }
   }

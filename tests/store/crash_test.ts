@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { stageRaw } from "../../src/store/raw_ops.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
-import { CrashStorage, SimDisk } from "../support/crash_storage.ts";
+import { type CrashStorage, SimDisk } from "../support/crash_storage.ts";
 import { test } from "../support/harness.ts";
 import { type Random, seeded } from "../support/random.ts";
 import { testEnvironment } from "../support/environment.ts";
