@@ -43,7 +43,7 @@ export { type CursorRecord, cursors } from "./src/manifest/tables/cursors.ts";
 export { meta, type MetaRecord } from "./src/manifest/tables/meta.ts";
 
 export * from "./src/schema/schema.ts";
-export type { ScalarBuilder } from "./src/schema/field.ts";
+export type { Flat, OptionalNames, ScalarBuilder } from "./src/schema/field.ts";
 export type { Member, ScalarName, Type, Variant } from "./src/schema/type.ts";
 
 export type {
