@@ -1,0 +1,18 @@
+// What the demo uses of cli-progress.
+declare namespace cliProgress {
+  interface Options {
+    format?: string;
+    hideCursor?: boolean;
+    clearOnComplete?: boolean;
+    barsize?: number;
+  }
+  class SingleBar {
+    constructor(options: Options, preset: unknown);
+    start(total: number, value: number, payload?: Record<string, unknown>): void;
+    update(value: number, payload?: Record<string, unknown>): void;
+    render(): void;
+    stop(): void;
+  }
+  const Presets: { shades_classic: unknown };
+}
+export default cliProgress;

@@ -1,0 +1,43 @@
+// Progress as a bar on a terminal.
+// @ts-types="./cli_progress.d.ts"
+// deno-lint-ignore no-import-prefix -- only the demo needs it: listed in deno.json it would be installed before every task
+import cliProgress from "npm:cli-progress@3.12.0";
+import { bytesText, type Progress } from "./progress.ts";
+
+const REDRAW_MS = 50;
+
+/** A bar. */
+export class ProgressBar implements Progress {
+  readonly #bar: cliProgress.SingleBar;
+  #drawn = 0;
+  #files = 0;
+  #read = 0;
+
+  constructor(title: string, total: number) {
+    const format = `  ${title} {bar} {percentage} % | {value} of {total} files | {read} read | {eta_formatted} left`;
+    this.#bar = new cliProgress.SingleBar(
+      { format, hideCursor: true, clearOnComplete: true, barsize: 24 },
+      cliProgress.Presets.shades_classic,
+    );
+    this.#bar.start(total, 0, { read: bytesText(0) });
+  }
+
+  step(files: number, readBytes: number): void {
+    this.#files = files;
+    this.#read = readBytes;
+    const now = performance.now();
+    if (now - this.#drawn < REDRAW_MS) return;
+    this.#drawn = now;
+    this.#draw();
+  }
+
+  #draw(): void {
+    this.#bar.update(this.#files, { read: bytesText(this.#read) });
+    this.#bar.render(); // at once: its own timer does not run while files are read
+  }
+
+  end(): void {
+    this.#draw();
+    this.#bar.stop();
+  }
+}
