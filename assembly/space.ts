@@ -159,12 +159,14 @@ export function spaceUsed(): f64 {
   return gen ? <f64> load<u32>(nodeAt(gen, load<u32>(gen, GEN_LEVEL), 0), NODE_USED) : 0;
 }
 
-/** Pages the file needs: up to the highest one that a held generation or this period's allocations use. */
+/**
+ * Pages the file needs: up to the highest one that a listed generation or this period's allocations use. One that is no longer held counts until the
+ * next freeze takes it off the list: runs are still placed around it, so its bitmap must stay readable.
+ */
 export function spaceFilePages(): u32 {
   let pages = high;
   for (let i: u32 = 0; i < generationCount(); i++) {
-    const gen = generationAt(i);
-    if (load<u32>(gen, GEN_HOLDS)) pages = max<u32>(pages, load<u32>(gen, GEN_PAGES));
+    pages = max<u32>(pages, load<u32>(generationAt(i), GEN_PAGES));
   }
   return pages;
 }
