@@ -13,7 +13,7 @@ import type { Bound } from "./bindings.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
 
-/** An operation takes this many places in the list: kind, table, key, value. */
+/** An operation takes this many places in the list of the further ones: kind, table, key, value. */
 const STRIDE = 4;
 
 /** The operations of one transaction. */
@@ -27,7 +27,12 @@ export class Batch implements CommitRequest {
   /** Tags the change. */
   readonly origin: string | undefined;
   readonly #core: ManifestCore;
-  readonly #operations: unknown[] = [];
+  // The first operation lies in fields: most transactions have one, and a list costs more than it.
+  #kind: OperationKind | undefined;
+  #table: AnyTable | undefined;
+  #key: unknown;
+  #value: unknown;
+  #further: unknown[] | undefined;
   /** Number of the first effect of each operation, kept when there is more than one. */
   #starts: number[] | undefined;
 
@@ -38,12 +43,19 @@ export class Batch implements CommitRequest {
 
   /** Number of operations. */
   get length(): number {
-    return this.#operations.length / STRIDE;
+    if (this.#kind === undefined) return 0;
+    return this.#further === undefined ? 1 : 1 + this.#further.length / STRIDE;
   }
 
   /** Adds an operation. */
   add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): void {
-    this.#operations.push(kind, table, key, value);
+    if (this.#kind === undefined) {
+      this.#kind = kind;
+      this.#table = table;
+      this.#key = key;
+      this.#value = value;
+    } else if (this.#further === undefined) this.#further = [kind, table, key, value];
+    else this.#further.push(kind, table, key, value);
   }
 
   /**
@@ -51,19 +63,23 @@ export class Batch implements CommitRequest {
    * could not be made.
    */
   prepare(): Promise<void> | undefined {
-    const operations = this.#operations;
+    const further = this.#further;
     let missing: Map<AnyTable, Bound> | undefined;
-    let last: AnyTable | undefined;
-    for (let i = 1; i < operations.length; i += STRIDE) {
-      const table = operations[i] as AnyTable;
-      if (table === last) continue;
-      last = table;
-      const bound = this.#core.unmade(table);
-      if (bound !== undefined) (missing ??= new Map()).set(table, bound);
+    let last = this.#table!;
+    let bound = this.#core.unmade(last);
+    if (bound !== undefined) (missing ??= new Map()).set(last, bound);
+    if (further !== undefined) {
+      for (let i = 1; i < further.length; i += STRIDE) {
+        const table = further[i] as AnyTable;
+        if (table === last) continue;
+        last = table;
+        bound = this.#core.unmade(table);
+        if (bound !== undefined) (missing ??= new Map()).set(table, bound);
+      }
     }
     if (missing === undefined) return undefined;
     const { staging } = this.#core;
-    staging.begin(operations.length > STRIDE);
+    staging.begin(further !== undefined);
     staging.provisional = missing;
     try {
       this.#stageAll(undefined);
@@ -77,7 +93,7 @@ export class Batch implements CommitRequest {
   stage(): Staged {
     const core = this.#core;
     const { staging } = core;
-    const many = this.#operations.length > STRIDE;
+    const many = this.#further !== undefined;
     const starts: number[] | undefined = many ? [] : undefined;
     staging.begin(many);
     this.#stageAll(starts);
@@ -90,15 +106,19 @@ export class Batch implements CommitRequest {
 
   #stageAll(starts: number[] | undefined): void {
     const { staging } = this.#core;
-    const operations = this.#operations;
-    let i = 0;
+    const further = this.#further;
+    let index = 0;
     try {
-      for (; i < operations.length; i += STRIDE) {
+      starts?.push(0);
+      this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
+      if (further === undefined) return;
+      for (let i = 0; i < further.length; i += STRIDE) {
+        index++;
         starts?.push(staging.count);
-        (operations[i] as OperationKind).stage(staging, operations[i + 1] as AnyTable, operations[i + 2], operations[i + 3]);
+        (further[i] as OperationKind).stage(staging, further[i + 1] as AnyTable, further[i + 2], further[i + 3]);
       }
     } catch (error) {
-      throw this.#explain(error, i / STRIDE);
+      throw this.#explain(error, index);
     }
   }
 
@@ -115,9 +135,10 @@ export class Batch implements CommitRequest {
 
   #explain(error: unknown, index: number): unknown {
     if (!isManifestError(error)) return error;
-    const operation = (this.#operations[index * STRIDE] as OperationKind).name;
-    const table = this.#operations[index * STRIDE + 1] as AnyTable;
-    return withDetail(error, ` (operation ${index}, ${operation})`, { table: table?.name, ...error.detail, operation, index });
+    const at = (index - 1) * STRIDE;
+    const operation = index === 0 ? this.#kind!.name : (this.#further![at] as OperationKind).name;
+    const table = index === 0 ? this.#table! : this.#further![at + 1] as AnyTable;
+    return withDetail(error, ` (operation ${index}, ${operation})`, { table: table.name, ...error.detail, operation, index });
   }
 }
 
