@@ -17,13 +17,16 @@ const USAGE = "usage: deno task demo [DIR] [--keep FILE]";
 
 class Refused extends Error {}
 
+/** Where the command was given: a task runs in the project's root, whatever the folder of the shell. */
+const HERE = process.env["INIT_CWD"] ?? process.cwd();
+
 function isBelow(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && resolve(way) !== way);
 }
 
 function readFolder(argument: string | undefined): string {
-  const wanted = argument ?? fileURLToPath(new URL("..", import.meta.url));
+  const wanted = argument === undefined ? fileURLToPath(new URL("..", import.meta.url)) : resolve(HERE, argument);
   let folder;
   try {
     folder = realpathSync(wanted);
@@ -77,7 +80,7 @@ async function main(): Promise<number> {
   }
   if (positionals.length > 1) throw new Refused(`Cannot catalog ${positionals.length} folders at once\n${USAGE}`);
   const folder = readFolder(positionals[0]);
-  const kept = values.keep === undefined ? undefined : realFile(values.keep);
+  const kept = values.keep === undefined ? undefined : realFile(resolve(HERE, values.keep));
   if (kept !== undefined && isBelow(kept, folder)) {
     throw new Refused(`Cannot keep the manifest in ${kept}: it lies below ${folder}, which is never written to`);
   }

@@ -43,7 +43,7 @@ export function bytesText(bytes: number): string {
     bytes /= 1024;
     unit++;
   }
-  return `${unit === 0 ? bytes : bytes.toFixed(bytes < 10 ? 2 : 1)} ${units[unit]}`;
+  return `${unit === 0 ? Math.round(bytes) : bytes.toFixed(bytes < 10 ? 2 : 1)} ${units[unit]}`;
 }
 
 /** Something per second, in words. */
