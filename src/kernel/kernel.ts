@@ -1,15 +1,14 @@
 // The kernel as the host sees it: one WebAssembly instance, views of its memory, and status checks.
 //
-// Only the files of this folder touch WebAssembly. Views are renewed after every call that may have grown the memory: use `kernel.u8`, `kernel.u32`
-// and `kernel.f64` afresh after each call and never keep one.
+// Only the files of this folder touch WebAssembly. Growing detaches every view, which then has length 0 and is renewed on the next use: use `kernel.u8`,
+// `kernel.u32` and `kernel.f64` afresh after each call and never keep one.
 import type { KernelExports } from "./abi.ts";
 
 /** One instance of the kernel with views of its memory. */
 export class Kernel {
   /** The exported functions; see `abi.ts`. */
   readonly exports: KernelExports;
-  #memory: WebAssembly.Memory;
-  #buffer: ArrayBufferLike;
+  readonly #memory: WebAssembly.Memory;
   #u8: Uint8Array;
   #u32: Uint32Array;
   #f64: Float64Array;
@@ -21,43 +20,43 @@ export class Kernel {
     const instance = new WebAssembly.Instance(module, {});
     this.exports = instance.exports as unknown as KernelExports;
     this.#memory = instance.exports.memory as WebAssembly.Memory;
-    this.#buffer = this.#memory.buffer;
-    this.#u8 = new Uint8Array(this.#buffer);
-    this.#u32 = new Uint32Array(this.#buffer);
-    this.#f64 = new Float64Array(this.#buffer);
-    this.#i64 = new BigInt64Array(this.#buffer);
+    const { buffer } = this.#memory;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#f64 = new Float64Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
     this.ctrl = this.exports.ctrlAddress() >>> 2;
   }
 
   #renew(): void {
-    this.#buffer = this.#memory.buffer;
-    this.#u8 = new Uint8Array(this.#buffer);
-    this.#u32 = new Uint32Array(this.#buffer);
-    this.#f64 = new Float64Array(this.#buffer);
-    this.#i64 = new BigInt64Array(this.#buffer);
+    const { buffer } = this.#memory;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#f64 = new Float64Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
   }
 
   /** Memory as bytes. */
   get u8(): Uint8Array {
-    if (this.#memory.buffer !== this.#buffer) this.#renew();
+    if (this.#u8.length === 0) this.#renew();
     return this.#u8;
   }
 
   /** Memory as 32-bit words: index = address / 4. */
   get u32(): Uint32Array {
-    if (this.#memory.buffer !== this.#buffer) this.#renew();
+    if (this.#u32.length === 0) this.#renew();
     return this.#u32;
   }
 
   /** Memory as doubles: index = address / 8. */
   get f64(): Float64Array {
-    if (this.#memory.buffer !== this.#buffer) this.#renew();
+    if (this.#f64.length === 0) this.#renew();
     return this.#f64;
   }
 
   /** Memory as signed 64-bit integers: index = address / 8. */
   get i64(): BigInt64Array {
-    if (this.#memory.buffer !== this.#buffer) this.#renew();
+    if (this.#i64.length === 0) this.#renew();
     return this.#i64;
   }
 
