@@ -27,6 +27,7 @@ export class ReadTransaction extends View {
     this.#onClose(this);
   }
 
+  /** Closes it. */
   [Symbol.dispose](): void {
     this.close();
   }

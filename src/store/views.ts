@@ -171,6 +171,7 @@ export class Scan {
     this.#context.kernel.exports.scanClose(this.#handle);
   }
 
+  /** Closes it. */
   [Symbol.dispose](): void {
     this.close();
   }
