@@ -5,6 +5,7 @@ import process from "node:process";
 import type { Contender } from "./contender.ts";
 import { DataSet } from "./data.ts";
 import { machineFacts } from "./machine.ts";
+import { lmdbOpener, measureOpening, OPEN_SIZES, type Opener, WAYBILL_OPENER } from "./opening.ts";
 import { plot, type PlotModules } from "./plot.ts";
 import { type BenchReport, describe, markdown, ratios } from "./report.ts";
 import { load, runAll } from "./rounds.ts";
@@ -53,6 +54,12 @@ function makeContenders(task: Task): Contender[] {
   return [...contenders, new RawSync()];
 }
 
+function makeOpeners(task: Task): Opener[] {
+  return task.packages["lmdb"] === undefined
+    ? [WAYBILL_OPENER]
+    : [WAYBILL_OPENER, lmdbOpener(requirePackage<LmdbModule>(task, "lmdb").module)];
+}
+
 async function drawing(task: Task): Promise<PlotModules> {
   const from = createRequire(`${task.packages["vega"]}/node_modules/none.js`);
   const [vega, vegaLite] = await Promise.all([import(from.resolve("vega")), import(from.resolve("vega-lite"))]);
@@ -76,6 +83,9 @@ try {
   await load(options);
   const outcomes = await runAll(options);
   for (const contender of contenders) await contender.close();
+  const opening = task.only.includes("S9")
+    ? await measureOpening({ openers: makeOpeners(task), sizes: OPEN_SIZES, rounds: task.rounds, folder, now: options.now, report })
+    : [];
   const result: BenchReport = {
     startedAt,
     machine: machineFacts(folder),
@@ -83,10 +93,13 @@ try {
     contenders: contenders.map(describe),
     missing: task.missing,
     outcomes: outcomes.map((outcome) => ({ ...outcome, ratios: ratios(outcome, workloads.find(({ id }) => id === outcome.id)!) })),
+    opening,
   };
   writeFileSync(`${task.folder}/report.json`, JSON.stringify(result, null, 2) + "\n");
   writeFileSync(`${task.folder}/report.md`, markdown(result));
-  if (task.packages["vega"] !== undefined) writeFileSync(`${task.folder}/report.svg`, await plot(result, await drawing(task)));
+  if (outcomes.length > 0 && task.packages["vega"] !== undefined) {
+    writeFileSync(`${task.folder}/report.svg`, await plot(result, await drawing(task)));
+  }
   console.log(markdown(result));
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -12,11 +12,12 @@ export interface PlotModules {
 }
 
 const PANEL_WIDTH = 420;
+const LABELS_WIDTH = 140;
 const BAR = 18;
 
 function panel(outcome: Outcome, order: string[]): unknown {
   return {
-    title: { text: `${outcome.id}  ${outcome.title}`, anchor: "start", fontSize: 12 },
+    title: { text: `${outcome.id}  ${outcome.title}`, anchor: "start", frame: "group", fontSize: 12 },
     width: PANEL_WIDTH,
     height: { step: BAR },
     data: { values: outcome.scores.map((score) => ({ ...score, label: rate(score.median) })) },
@@ -51,6 +52,9 @@ export async function plot(report: BenchReport, { vega, vegaLite }: PlotModules)
       anchor: "start",
     },
     background: "white",
+    padding: 16,
+    spacing: 24,
+    config: { font: "sans-serif", axisY: { minExtent: LABELS_WIDTH }, view: { stroke: null } },
     vconcat: panels,
   });
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });

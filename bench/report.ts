@@ -1,5 +1,6 @@
 // Turns outcomes into ratios against the targets and into a Markdown table.
 import type { Contender } from "./contender.ts";
+import { openingMarkdown, type OpenScore } from "./opening.ts";
 import type { Outcome, Score } from "./rounds.ts";
 import type { Target, Workload } from "./workloads.ts";
 
@@ -24,6 +25,8 @@ export interface BenchReport {
   /** Peers that could not take part, and why. */
   missing: Record<string, string>;
   outcomes: (Outcome & { ratios: Ratio[] })[];
+  /** S9. */
+  opening: OpenScore[];
 }
 
 function isStore(score: Score): boolean {
@@ -89,6 +92,7 @@ export function markdown(report: BenchReport): string {
       lines.push(row(i === 0 ? [outcome.id, what, ...cells, ...verdict, outcome.hash] : ["", "", ...names.map(() => ""), ...verdict, ""]));
     });
   }
+  if (report.opening.length > 0) lines.push("", openingMarkdown(report.opening).trimEnd());
   lines.push("", "Contenders:", "");
   for (const { name, version, options } of report.contenders) lines.push(`- ${name}${version === "" ? "" : ` ${version}`}: ${options}`);
   for (const [name, reason] of Object.entries(report.missing)) lines.push(`- ${name} did not take part: ${reason}`);

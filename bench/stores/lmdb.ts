@@ -5,10 +5,11 @@ import { Buffer } from "node:buffer";
 import { type Contender, foldBytes, foldRecord, foldRow, type WorkloadId } from "../contender.ts";
 import { type ChunkRecord, chunkRecord, type DataSet, KEY_BYTES, type Writes } from "../data.ts";
 
-interface Database {
-  getBinaryFast(key: Buffer): Buffer | undefined;
+/** What is used of a database. */
+export interface LmdbDatabase {
+  getBinaryFast(key: Buffer | number): Buffer | undefined;
   get(key: Buffer): unknown;
-  put(key: Buffer, value: unknown): Promise<boolean>;
+  put(key: Buffer | number, value: unknown): Promise<boolean>;
   transaction(action: () => void): Promise<unknown>;
   transactionSync(action: () => void): unknown;
   getRange(): Iterable<{ key: Buffer; value: Buffer }>;
@@ -18,7 +19,7 @@ interface Database {
 
 /** The package's exports that are used. */
 export interface LmdbModule {
-  open(options: Record<string, unknown>): Database;
+  open(options: Record<string, unknown>): LmdbDatabase;
 }
 
 const OPTIONS = { encoding: "binary", keyEncoding: "binary", noMemInit: true };
@@ -31,8 +32,8 @@ export class LmdbStore implements Contender {
   readonly takes: readonly WorkloadId[] = ["S1", "S2", "S3", "S4", "S5", "S6"];
   readonly #module: LmdbModule;
   readonly #key = Buffer.alloc(KEY_BYTES);
-  #db!: Database;
-  #records: Database | undefined;
+  #db!: LmdbDatabase;
+  #records: LmdbDatabase | undefined;
   #data!: DataSet;
   #folder = "";
 

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { type Contender, foldBytes, type WorkloadId } from "../../bench/contender.ts";
 import { DataSet, type Writes } from "../../bench/data.ts";
+import { measureOpening, openingMarkdown, WAYBILL_OPENER } from "../../bench/opening.ts";
 import { type BenchReport, describe, markdown, ratios } from "../../bench/report.ts";
 import { load, median, type Outcome, runAll } from "../../bench/rounds.ts";
 import { RawSync } from "../../bench/stores/raw_sync.ts";
@@ -83,6 +84,7 @@ test("bench: every workload runs on the store and gives the model's answers", as
       contenders: contenders.map(describe),
       missing: { other: "not there" },
       outcomes: outcomes.map((outcome, i) => ({ ...outcome, ratios: ratios(outcome, WORKLOADS[i]!) })),
+      opening: [],
     };
     assertEquals(report.outcomes.map(({ id, ratios }) => `${id} ${ratios.map(({ against }) => against)}`), [
       "S1 ",
@@ -93,6 +95,15 @@ test("bench: every workload runs on the store and gives the model's answers", as
       "S6 array",
     ]);
     for (const { id } of outcomes) assert(markdown(report).includes(`| ${id} |`));
+  });
+});
+
+test("bench: opening is measured at each size and reads a row each time", async () => {
+  await withFolder(async (folder) => {
+    const options = { openers: [WAYBILL_OPENER], sizes: [5000, 20_000], rounds: 2, folder, now: ticks(), report: () => {} };
+    const scores = await measureOpening(options);
+    assertEquals(scores.map(({ liveBytes, rounds }) => [liveBytes, rounds]), [[5000, [1, 1]], [20_000, [1, 1]]]);
+    assert(openingMarkdown(scores).includes("| 0.02 MB | 1.00 (1.00–1.00) |"));
   });
 });
 
