@@ -2,7 +2,7 @@
 // behind it, so that a lazy open has to do its work. The files are in the system's cache for all.
 import { mkdirSync } from "node:fs";
 import { bytes, defineTable, Manifest, u53 } from "../mod.ts";
-import { median } from "./rounds.ts";
+import { collectGarbage, median } from "./rounds.ts";
 import type { LmdbModule } from "./stores/lmdb.ts";
 
 const ROW_BYTES = 1000;
@@ -106,6 +106,7 @@ export async function measureOpening(
     for (let round = 0; round <= rounds; round++) {
       for (let turn = 0; turn < openers.length; turn++) {
         const i = (turn + round) % openers.length;
+        collectGarbage();
         const start = now();
         const close = await openers[i]!.open(place(i), (round * 7919) % rows);
         if (round > 0) times[i]!.push(now() - start);
