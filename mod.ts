@@ -18,7 +18,9 @@
  */
 export { type DurabilityReport, Manifest, type ManifestStats, type TableSummary } from "./src/manifest/manifest.ts";
 export type { ManifestOptions } from "./src/manifest/options.ts";
-export { type CommitOptions, type CommitReceipt, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
+export type { CommitReceipt } from "./src/manifest/receipt.ts";
+export { type CommitOptions, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
+export type { KernelModule } from "./src/kernel/loader.ts";
 export { ReadTransaction } from "./src/manifest/read_transaction.ts";
 export { type CollectableObject, type ListOptions, Reader } from "./src/manifest/reader.ts";
 export { Range, type RangeOptions } from "./src/manifest/range.ts";

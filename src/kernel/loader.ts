@@ -5,6 +5,9 @@
 import { ManifestError } from "../errors.ts";
 import { CORE_BASE64 } from "./wasm_bytes.ts";
 
+/** A compiled kernel: `core.wasm` as the platform's module object. */
+export type KernelModule = WebAssembly.Module;
+
 let compiled: WebAssembly.Module | undefined;
 let failure: unknown;
 
@@ -22,7 +25,7 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
 }
 
 /** The module to instantiate: the given one, or the one compiled at load. Throws RUNTIME_UNSUPPORTED when there is neither. */
-export function kernelModule(given?: WebAssembly.Module): WebAssembly.Module {
+export function kernelModule(given?: KernelModule): KernelModule {
   const module = given ?? compiled;
   if (module !== undefined) return module;
   throw new ManifestError(

@@ -9,6 +9,7 @@ import {
 } from "../errors.ts";
 import type { AnyTable } from "../schema/schema.ts";
 import type { CommitRequest, Staged } from "../store/store.ts";
+import { type CommitReceipt, Committed } from "./receipt.ts";
 import type { Bound } from "./bindings.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
@@ -120,6 +121,11 @@ export class Batch implements CommitRequest {
     } catch (error) {
       throw this.#explain(error, index);
     }
+  }
+
+  /** The receipt: what the commit's promise resolves with. */
+  finish(sequence: number, id: { toString(): string }): CommitReceipt {
+    return new Committed(sequence, id);
   }
 
   /** The error of the store with the operation it speaks of, when it speaks of one. */

@@ -1,8 +1,8 @@
 // The newest published state, for reads outside a read transaction.
 //
-// It is pinned for the rest of the turn only: publishing happens in later turns, so nothing moves under a caller and no page is kept for a manifest that merely rests.
+// The store hands out one view for it and ends that view with the next publication; readers of tables are kept as long as the view is the same.
 import type { AnyTable } from "../schema/schema.ts";
-import type { ReadTransaction, Store, View } from "../store/store.ts";
+import type { Store, View } from "../store/store.ts";
 import type { Bindings } from "./bindings.ts";
 import { TableReader } from "./table_reader.ts";
 
@@ -11,14 +11,7 @@ export class Published {
   readonly #store: Store;
   readonly #bindings: Bindings;
   readonly #readers = new Map<AnyTable, TableReader>();
-  readonly #release = (): void => {
-    this.#readers.clear();
-    this.#lastTable = undefined;
-    this.#lastReader = undefined;
-    this.#view?.close();
-    this.#view = undefined;
-  };
-  #view: ReadTransaction | undefined;
+  #view: View | undefined;
   #lastTable: AnyTable | undefined;
   #lastReader: TableReader | undefined;
 
@@ -29,16 +22,18 @@ export class Published {
 
   /** The state. */
   view(): View {
-    if (this.#view !== undefined) return this.#view;
-    this.#view = this.#store.read();
-    queueMicrotask(this.#release);
-    return this.#view;
+    return this.#store.published;
   }
 
   /** The reader of a table in it. */
   reader(table: AnyTable): TableReader {
+    const view = this.#store.published;
+    if (view !== this.#view) {
+      this.#readers.clear();
+      this.#view = view;
+      this.#lastTable = undefined;
+    }
     if (table === this.#lastTable) return this.#lastReader!;
-    const view = this.view();
     let reader = this.#readers.get(table);
     if (reader === undefined) {
       const bound = this.#bindings.need(view, table, "read");

@@ -1,10 +1,9 @@
 // Transactions: operations are collected, then committed together or not at all.
 import { fail, failType } from "../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../schema/schema.ts";
-import type { Receipt as StoreReceipt } from "../store/store.ts";
 import type { Batch } from "./batch.ts";
 import type { RangeBounds } from "./bounds.ts";
-import { type Generations, NO_GENERATIONS } from "./change.ts";
+import { NO_GENERATIONS } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
 import { DELETE_CHUNK, UPSERT_CHUNK } from "./operations/chunks.ts";
@@ -13,17 +12,8 @@ import { DELETE, DELETE_RANGE, PUT } from "./operations/plain.ts";
 import { DROP_SNAPSHOT, PUBLISH_SNAPSHOT } from "./operations/snapshots.ts";
 import { type ChunkInput, chunks } from "./tables/chunks.ts";
 import { type DatabaseInput, databases } from "./tables/databases.ts";
+import type { CommitReceipt } from "./receipt.ts";
 import { type SnapshotInput, snapshots } from "./tables/snapshots.ts";
-
-/** What a commit was given. */
-export interface CommitReceipt {
-  /** The number of the change; 0 when the transaction held no operation and nothing was committed. */
-  readonly sequence: number;
-  /** The transaction's id, 32 hex digits: `resolve` tells later what became of it. */
-  readonly commitId: string;
-  /** Generations that it bumped. */
-  readonly generations: Generations;
-}
 
 /** How to begin a transaction. */
 export interface TxnOptions {
@@ -37,10 +27,6 @@ export interface TxnOptions {
 export interface CommitOptions {
   /** Calls the commit off while it waits for its turn; ignored once it is applied. */
   signal?: AbortSignal;
-}
-
-function receiptOf(receipt: StoreReceipt): CommitReceipt {
-  return { sequence: receipt.sequence, commitId: receipt.commitId, generations: NO_GENERATIONS };
 }
 
 /**
@@ -158,9 +144,7 @@ export class ManifestTxn {
     } catch (error) {
       return Promise.reject(error);
     }
-    const receipt = this.#core.store.commit(batch).then(receiptOf, (error) => {
-      throw batch.explain(error);
-    });
+    const receipt = this.#core.store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
     return made === undefined ? receipt : Promise.all([receipt, made]).then(([own]) => own);
   }
 

@@ -4,11 +4,10 @@
 // A step that fails without a failed sync leaves the checkpoint stalled: starting again makes the same writes. Nothing is lost meanwhile: acknowledged commits are
 // in the journal, whose tail moves only when both copies of the new generation are durable.
 import { CTRL_OUT_PAGE, OK } from "../../assembly/format.ts";
-import { fail } from "../errors.ts";
+import { fail, type ManifestErrorFields } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { JournalMark } from "./journal.ts";
 import { type Extent, readMeta } from "./meta.ts";
-import type { SealedRun } from "./page_io.ts";
 import { cutTail, metaSteps, nextMeta, writeZeros } from "./order.ts";
 
 /** Pages sealed and written before others get a turn. */
@@ -25,6 +24,8 @@ export interface CheckpointOptions {
   force?: boolean;
   /** Where the journal continues, when not at the head; for a successor without a kernel lock. */
   far?: boolean;
+  /** The second copy of the meta slot need not be durable yet; only where nothing is frozen and no journal is freed. */
+  lazy?: boolean;
   /** Give every journal extent but the first back. No group may be written until it is done. */
   shrink?: boolean;
 }
@@ -40,10 +41,9 @@ interface Work {
   /** Extents when done, and the new one among them. */
   readonly extents: readonly Extent[];
   readonly extent: Extent | undefined;
+  readonly lazy: boolean;
   clean: boolean;
   sealed: boolean;
-  /** Sealed pages whose write has failed. */
-  pending: SealedRun | undefined;
   zeroed: number;
   meta: Uint8Array<ArrayBuffer> | undefined;
   steps: (() => void | Promise<void>)[];
@@ -58,6 +58,7 @@ export class Checkpointer {
   spilledThen = 0;
   #work: Work | undefined;
   #running = false;
+  #sealing = false;
 
   constructor(core: Core) {
     this.#core = core;
@@ -103,7 +104,7 @@ export class Checkpointer {
     for (const { page, pages } of given) io.run(() => x.extentFree(page, pages), "shorten the journal");
     const frame = x.versionFrame(-1);
     const frozen = options.force === true || extent !== undefined || given.length > 0 || frame !== this.#core.meta.frame;
-    if (frozen) io.run(() => x.freezeBegin(), "checkpoint");
+    if (frozen) this.#freeze();
     const head = journal.mark();
     const start = options.shrink ? { extent: 0, block: 0 } : options.far ? journal.farPosition() : head;
     const kept = options.shrink ? journal.extents.slice(0, 1) : journal.extents;
@@ -116,9 +117,9 @@ export class Checkpointer {
       frozen,
       extents: extent ? [...kept, extent] : kept,
       extent,
+      lazy: !frozen && options.lazy === true,
       clean: options.clean ?? false,
       sealed: !frozen,
-      pending: undefined,
       zeroed: 0,
       meta: undefined,
       steps: [],
@@ -126,27 +127,23 @@ export class Checkpointer {
     };
   }
 
+  /** A freeze that stops half way leaves the newest version half placed: nothing can be applied on top of it. */
+  #freeze(): void {
+    const { kernel, io, file } = this.#core;
+    try {
+      io.run(() => kernel.exports.freezeBegin(), "checkpoint");
+    } catch (error) {
+      file.failure ??= error as ManifestErrorFields;
+      throw error;
+    }
+  }
+
   async #perform(work: Work): Promise<void> {
     const core = this.#core;
-    const { kernel, io, environment } = core;
-    const x = kernel.exports;
+    const { environment } = core;
     while (!work.sealed) {
       this.#alive();
-      if (work.pending) {
-        // The bytes of the write that failed are still where the kernel put them.
-        io.writeSealed(work.pending);
-        work.pending = undefined;
-        x.sealWritten();
-      }
-      const status = io.run(() => x.sealNext(SLICE_PAGES), "checkpoint");
-      if (status !== OK) {
-        work.sealed = true;
-        break;
-      }
-      work.pending = io.sealedRun();
-      io.writeSealed(work.pending);
-      work.pending = undefined;
-      x.sealWritten();
+      this.#sealSlice(work);
       await environment.yield();
     }
     if (work.extent) {
@@ -168,7 +165,7 @@ export class Checkpointer {
         block: work.mark.block,
         extents: work.extents,
       });
-      work.steps = metaSteps(core, work.meta);
+      work.steps = metaSteps(core, work.meta, work.lazy);
     }
     while (work.step < work.steps.length) {
       this.#alive();
@@ -176,6 +173,30 @@ export class Checkpointer {
       work.step++;
     }
     this.#done(work);
+  }
+
+  /** Seals and writes some pages. The kernel names the same ones again until it hears that they are written. */
+  #sealSlice(work: Work): void {
+    const { kernel, io } = this.#core;
+    this.#sealing = true;
+    try {
+      if (io.run(() => kernel.exports.sealNext(SLICE_PAGES), "checkpoint") !== OK) {
+        work.sealed = true;
+        return;
+      }
+      io.writeSealed(io.sealedRun());
+      kernel.exports.sealWritten();
+    } finally {
+      this.#sealing = false;
+    }
+  }
+
+  /** For a call that finds no room in the cache: frozen pages leave it by being sealed. Whether that was possible. */
+  assist(): boolean {
+    const work = this.#work;
+    if (!work || work.sealed || this.#sealing) return false;
+    this.#sealSlice(work);
+    return true;
   }
 
   #alive(): void {

@@ -10,9 +10,10 @@
 import {
   BODY_COMMIT_ID,
   BODY_COMMITTED_AT,
+  BODY_EFFECTS,
+  BODY_EXTRA,
   BODY_FLAGS,
   BODY_HAS_ID,
-  BODY_HEADER,
   BODY_IS_CHANGE,
   BODY_VERSION,
   CTRL_OUT_AT,
@@ -22,11 +23,10 @@ import {
 } from "../../assembly/format.ts";
 import { invariant, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Checkpointer, CheckpointOptions } from "./checkpoint.ts";
-import { needsPruning, newCommitId, parseCommitId, pruneCommits } from "./commit_ids.ts";
+import { CommitIds, needsPruning, parseCommitId, pruneCommits } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
 import { groupBlocksFor, type Position } from "./journal.ts";
-import { toHex } from "./meta.ts";
 import { eraseGroup, fence, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -62,6 +62,8 @@ export class Committer {
   /** Receipts delivered and groups written since opening. */
   commits = 0;
   groups = 0;
+  /** Ids of this store's commits. */
+  readonly ids: CommitIds;
   readonly #core: Core;
   readonly #checkpointer: Checkpointer;
   readonly #registry: Registry;
@@ -86,6 +88,7 @@ export class Committer {
 
   constructor(core: Core, checkpointer: Checkpointer, registry: Registry, onDurable: () => void) {
     this.#core = core;
+    this.ids = new CommitIds(core);
     this.#checkpointer = checkpointer;
     this.#registry = registry;
     this.#queue = new WriteQueue(core.options.queueCapacity);
@@ -103,7 +106,7 @@ export class Committer {
   commit(request: CommitRequest, registry = false): Promise<Receipt> {
     try {
       this.#core.checkWritable("commit");
-      const id = request.commitId === undefined ? newCommitId(this.#core) : parseCommitId(request.commitId);
+      const id = request.commitId === undefined ? this.ids.next() : parseCommitId(request.commitId);
       const item = this.#queue.accept(request, id, registry);
       if (this.#queue.length === 0 && this.#admits()) this.#take(item);
       else {
@@ -142,6 +145,7 @@ export class Committer {
     item.taken();
     try {
       const staged = item.request.stage();
+      if (item.request.registry) item.registry = true;
       this.#writeHeader(item, staged.extraLength);
       io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, staged.extraLength), "commit");
     } catch (error) {
@@ -187,15 +191,16 @@ export class Committer {
     }
     const at = kernel.exports.arena(ARENA_START) >>> 0;
     const u8 = kernel.u8;
-    u8.fill(0, at, at + BODY_HEADER);
-    const view = new DataView(u8.buffer, u8.byteOffset + at, BODY_HEADER);
+    const u32 = kernel.u32;
+    const word = at >>> 2; // the arena and the header's fields are aligned
     const change = item !== undefined && item.request.change !== false;
-    u8[at + BODY_FLAGS] = (change ? BODY_IS_CHANGE : 0) | (item ? BODY_HAS_ID : 0);
-    u8[at + BODY_VERSION] = 1;
-    if (item) u8.set(item.id, at + BODY_COMMIT_ID);
-    view.setUint32(BODY_COMMITTED_AT, this.#core.committedAt >>> 0, true);
-    view.setUint16(BODY_COMMITTED_AT + 4, Math.floor(this.#core.committedAt / 0x1_0000_0000), true);
-    view.setUint32(BODY_HEADER - 4, extraLength, true);
+    u32[word + (BODY_FLAGS >>> 2)] = (change ? BODY_IS_CHANGE : 0) | (item ? BODY_HAS_ID : 0) | 1 << (8 * BODY_VERSION);
+    if (item) item.id.write(u8, at + BODY_COMMIT_ID);
+    else u8.fill(0, at + BODY_COMMIT_ID, at + BODY_COMMITTED_AT);
+    u32[word + (BODY_COMMITTED_AT >>> 2)] = this.#core.committedAt;
+    u32[word + (BODY_COMMITTED_AT >>> 2) + 1] = Math.floor(this.#core.committedAt / 0x1_0000_0000);
+    u32[word + (BODY_EFFECTS >>> 2)] = 0;
+    u32[word + (BODY_EXTRA >>> 2)] = extraLength;
   }
 
   /** One transaction could not be applied: everything unsealed is dropped, the others of the group are applied again from their bodies. */
@@ -284,7 +289,7 @@ export class Committer {
     } catch (error) {
       return this.#groupFailed(items, error, undefined, 0);
     }
-    x.versionPublish(version);
+    this.#core.publish(version);
     this.#deliver(items);
     this.#boundary();
   }
@@ -317,7 +322,7 @@ export class Committer {
       const x = core.kernel.exports;
       this.#unsynced = { sequence: x.versionSequence(version), frame: x.versionFrame(version), group };
       this.#flushTimer ??= core.environment.timer(RELAXED_SYNC, () => void this.flush().catch(() => {}));
-      x.versionPublish(version);
+      this.#core.publish(version);
       this.#deliver(items);
       return this.#boundary();
     }
@@ -347,7 +352,7 @@ export class Committer {
   #landed(flying: Flying): void {
     const x = this.#core.kernel.exports;
     const before = this.#core.durableSequence;
-    x.versionPublish(flying.version);
+    this.#core.publish(flying.version);
     this.#core.durable(x.versionSequence(flying.version), x.versionFrame(flying.version), flying.group);
     this.#deliver(flying.items);
     if (this.#core.durableSequence !== before) this.#onDurable();
@@ -359,7 +364,7 @@ export class Committer {
     for (const item of items) {
       if (!item) continue;
       this.commits++;
-      item.succeed({ sequence: item.sequence, commitId: toHex(item.id), frame: item.frame, committedAt: item.committedAt });
+      item.succeed();
     }
     this.#armIdle();
   }
@@ -416,7 +421,7 @@ export class Committer {
     for (const { step, resolve, reject } of this.#maintenance.splice(0)) {
       try {
         const status = step();
-        if (io.run(() => kernel.exports.groupSeal(), "tidy up") === OK) kernel.exports.versionPublish(kernel.word(CTRL_TREE));
+        if (io.run(() => kernel.exports.groupSeal(), "tidy up") === OK) this.#core.publish(kernel.word(CTRL_TREE));
         resolve(status);
       } catch (error) {
         if (!this.#core.ended) kernel.exports.groupDiscard();
@@ -468,7 +473,7 @@ export class Committer {
       if (!this.#checkpointer.stalled) {
         io.run(() => kernel.exports.dropStep(this.#core.frames), "checkpoint");
         if (io.run(() => kernel.exports.groupSeal(), "checkpoint") === OK) {
-          kernel.exports.versionPublish(kernel.word(CTRL_TREE));
+          this.#core.publish(kernel.word(CTRL_TREE));
           options = { ...options, force: true };
         }
       }
@@ -520,7 +525,7 @@ export class Committer {
       this.failAll(error, [item]);
       return;
     }
-    x.versionPublish(version);
+    this.#core.publish(version);
     this.#deliver([item]);
     if (this.#core.durableSequence !== before) this.#onDurable();
     this.#exclusiveEnded();

@@ -15,18 +15,94 @@ const PRUNE_EVERY = 1024;
 const KEEP = 2048;
 const HEX = /^[0-9a-f]{32}$/;
 
-/** A new id. */
-export function newCommitId(core: Core): Uint8Array {
-  const id = new Uint8Array(16);
-  core.environment.random(id);
-  id.set(bigEndian(core.durableFrame).subarray(2), 0);
-  return id;
+/** Bytes of entropy drawn at a time, and bytes of it in one id. */
+const DRAWN = 4096;
+const RANDOM_BYTES = 10;
+
+/** One id: the frame number, then 80 random bits in five pieces. Small numbers only, because every commit has one; the hex digits are made when asked for. */
+export class CommitId {
+  readonly #frame: number;
+  readonly #a: number;
+  readonly #b: number;
+  readonly #c: number;
+  readonly #d: number;
+  readonly #e: number;
+  #text: string | undefined;
+
+  constructor(frame: number, a: number, b: number, c: number, d: number, e: number) {
+    this.#frame = frame;
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#d = d;
+    this.#e = e;
+  }
+
+  /** Writes its 16 bytes. */
+  write(into: Uint8Array, at: number): void {
+    const high = Math.floor(this.#frame / 0x1_0000_0000);
+    into[at] = high >>> 8;
+    into[at + 1] = high;
+    into[at + 2] = this.#frame >>> 24;
+    into[at + 3] = this.#frame >>> 16;
+    into[at + 4] = this.#frame >>> 8;
+    into[at + 5] = this.#frame;
+    into[at + 6] = this.#a >>> 8;
+    into[at + 7] = this.#a;
+    into[at + 8] = this.#b >>> 8;
+    into[at + 9] = this.#b;
+    into[at + 10] = this.#c >>> 8;
+    into[at + 11] = this.#c;
+    into[at + 12] = this.#d >>> 8;
+    into[at + 13] = this.#d;
+    into[at + 14] = this.#e >>> 8;
+    into[at + 15] = this.#e;
+  }
+
+  /** 32 hex digits. */
+  toString(): string {
+    if (this.#text !== undefined) return this.#text;
+    const bytes = new Uint8Array(16);
+    this.write(bytes, 0);
+    return this.#text = toHex(bytes);
+  }
 }
 
-/** The bytes of an id in hex digits. */
-export function parseCommitId(text: string): Uint8Array {
+/** Makes ids for one store. */
+export class CommitIds {
+  readonly #core: Core;
+  readonly #drawn = new Uint8Array(DRAWN);
+  #next = DRAWN;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** A new id. */
+  next(): CommitId {
+    if (this.#next + RANDOM_BYTES > DRAWN) {
+      this.#core.environment.random(this.#drawn);
+      this.#next = 0;
+    }
+    const from = this.#drawn;
+    const i = this.#next;
+    this.#next += RANDOM_BYTES;
+    return new CommitId(
+      this.#core.durableFrame,
+      from[i]! << 8 | from[i + 1]!,
+      from[i + 2]! << 8 | from[i + 3]!,
+      from[i + 4]! << 8 | from[i + 5]!,
+      from[i + 6]! << 8 | from[i + 7]!,
+      from[i + 8]! << 8 | from[i + 9]!,
+    );
+  }
+}
+
+/** The id in hex digits. */
+export function parseCommitId(text: string): CommitId {
   if (typeof text !== "string" || !HEX.test(text)) failType("Cannot use a commit id: it is not 32 lower-case hex digits");
-  return Uint8Array.from({ length: 16 }, (_, i) => parseInt(text.slice(i * 2, i * 2 + 2), 16));
+  const piece = (i: number): number => parseInt(text.slice(i, i + 4), 16);
+  return new CommitId(parseInt(text.slice(0, 12), 16), piece(12), piece(16), piece(20), piece(24), piece(28));
 }
 
 /** Whether old rows are deleted with this frame. */

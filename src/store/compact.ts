@@ -12,8 +12,8 @@ import type { ReadContext, View } from "./views.ts";
 const STEP_PAGES = 128;
 /** Each round at least halves what is left to gain, so this many suffice for any file. */
 const ROUNDS_MAX = 24;
-/** Checkpoints after which a place given up is in no generation. */
-const GENERATIONS = 3;
+/** Checkpoints after which a place given up is in no generation that is listed: two durable ones, and one that the next freeze takes off the list. */
+const GENERATIONS = 4;
 
 /** What compaction needs of a store. */
 export interface CompactContext extends ReadContext {
@@ -27,6 +27,8 @@ export async function compactStore(context: CompactContext): Promise<void> {
   const { core, committer } = context;
   const x = core.kernel.exports;
   await committer.checkpoint({ force: true, shrink: true });
+  // What was given up before has to be free before it can be filled.
+  await passGenerations(context, 0xffffffff);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const before = x.filePages();
     const limit = x.usedPages();
@@ -35,16 +37,21 @@ export async function compactStore(context: CompactContext): Promise<void> {
       await packTable(context, table, limit);
       if (table !== 0) await moveRuns(context, table, limit);
     }
-    for (let i = 0; i < GENERATIONS; i++) {
-      await committer.maintain(() => {
-        x.bitmapMoveFrom(limit);
-        return DONE;
-      });
-      // The published version keeps the generation that it rests on: a new version, though it changes nothing, lets that one go.
-      await committer.commit({ change: false, stage: () => stageRaw(core.kernel, []) });
-      await committer.checkpoint({ force: true });
-    }
+    await passGenerations(context, limit);
     if (x.filePages() >= before) break;
+  }
+}
+
+/** Makes checkpoints until no generation has what was given up before the call; bitmap pages at or above `limit` move down. */
+async function passGenerations({ core, committer }: CompactContext, limit: number): Promise<void> {
+  for (let i = 0; i < GENERATIONS; i++) {
+    await committer.maintain(() => {
+      core.kernel.exports.bitmapMoveFrom(limit);
+      return DONE;
+    });
+    // The published version keeps the generation that it rests on: a new version, though it changes nothing, lets that one go.
+    await committer.commit({ change: false, stage: () => stageRaw(core.kernel, []) });
+    await committer.checkpoint({ force: true });
   }
 }
 

@@ -82,6 +82,15 @@ export class Core {
     if (this.ended) throw this.ended;
   }
 
+  /** Called before another version is published. */
+  onPublish: () => void = () => {};
+
+  /** Readers see this version from now on. */
+  publish(version: number): void {
+    this.onPublish();
+    this.kernel.exports.versionPublish(version);
+  }
+
   /** Everything up to here is durable. */
   durable(sequence: number, frame: number, group: number): void {
     this.durableSequence = Math.max(this.durableSequence, sequence);

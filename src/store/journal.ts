@@ -26,7 +26,7 @@ export interface JournalMark extends Position {
 
 const MIB = 1 << 20;
 /** The journal grows to a quarter of the tree, but a small tree's to this, so that it is not checkpointed every few commits. */
-const SMALL_TREE_LIMIT = 4 * MIB;
+const SMALL_TREE_LIMIT = 8 * MIB;
 const LIMIT = 64 * MIB;
 /** The first growth goes straight to this. */
 const FIRST_GROWTH = 1 * MIB;

@@ -196,7 +196,9 @@ class Opening {
     core.epoch = current.epoch + 1;
     // Nothing new is acknowledged before what was adopted is in the tree, under the new epoch. Without a lock of the operating system the predecessor
     // may still be writing: the journal goes on where it is not.
-    await new Checkpointer(core).start({ far: this.#lock?.strength === "claim", force: this.#report.frames > 0 });
+    const quick = current.clean && !chosen.repair;
+    if (quick) this.#file.dirty = false; // everything was durable before the clean mark was written
+    await new Checkpointer(core).start({ far: this.#lock?.strength === "claim", force: this.#report.frames > 0, lazy: quick });
     return { core, report: this.#report };
   }
 

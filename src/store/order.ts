@@ -3,7 +3,8 @@
 //   commit       group blocks → sync → receipts. The state is published and acknowledged only behind the sync (durability "sync").
 //   checkpoint   pages and zeros of a new journal extent → sync → copy 1 of the older meta slot → sync → copy 2 → sync → the journal behind it is free.
 //   creation     zeros up to the fresh file's length → sync → four meta slots → sync.
-//   opening      (repair of a copy of the newest generation →) a meta generation with the new epoch, in the order of a checkpoint.
+//   opening      behind a clean close: copy 1 of a meta generation with the new epoch → sync → copy 2, which the next sync covers. Otherwise repair of a
+//                copy of the newest generation, then a checkpoint that adopts what was replayed.
 //
 // Invariants: pages are durable before the meta that names them; growth is durable before it is used; of each pair of copies one is readable at every moment;
 // a failed sync is never retried.
@@ -57,15 +58,19 @@ export function eraseGroup(core: Core, position: Position, blocks: number): void
   core.file.sync();
 }
 
-/** The steps that make a meta generation durable, one write or sync each: a step that throws may be made again (a sync never is). */
-export function metaSteps(core: Core, bytes: Uint8Array): (() => void | Promise<void>)[] {
+/**
+ * The steps that make a meta generation durable, one write or sync each: a step that throws may be made again (a sync never is). `lazy`: the tree is that of the
+ * generation before and no journal is freed, so the second copy may wait for the next sync, which comes before anything is acknowledged.
+ */
+export function metaSteps(core: Core, bytes: Uint8Array, lazy: boolean): (() => void | Promise<void>)[] {
   const generation = readMeta(bytes).generation;
   const copy = (number: 1 | 2) => (): void => {
     fence(core);
     core.file.write(slotOffset(generation % 2, number), sealSlot(bytes, number, core.checksum));
   };
   const sync = (): Promise<void> => core.file.syncLater();
-  return [sync, copy(1), sync, copy(2), sync];
+  const first = (): void | Promise<void> => core.file.dirty ? sync() : undefined;
+  return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync];
 }
 
 /** The next generation's slot over the state in `base`: the newest slot's bytes, or the kernel's part saved over them. */

@@ -1,7 +1,7 @@
 // The storage of one store: counted, measured, one sync at a time, and never written again after a failed sync.
 //
 // Opened for reading only, writes stay in memory (an overlay): a replayed journal may place overflow runs, and nothing may reach the storage.
-import { fail, failLimit, ManifestError } from "../errors.ts";
+import { fail, failLimit, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Environment } from "./environment.ts";
 
@@ -16,8 +16,10 @@ export class PageFile {
   bytesWritten = 0;
   /** Milliseconds of recent syncs, smoothed; undefined before the first. */
   syncTime: number | undefined;
+  /** Whether anything was written that no completed sync covers; true until the first, because a predecessor may have left something. */
+  dirty = true;
   /** What ended writing, if anything did. */
-  failure: ManifestError | undefined;
+  failure: ManifestErrorFields | undefined;
   readonly storage: Storage;
   readonly readOnly: boolean;
   readonly #environment: Environment;
@@ -55,6 +57,7 @@ export class PageFile {
     if (this.readOnly) return this.#lay(at, from);
     if (this.failure) throw this.failure;
     this.writes++;
+    this.dirty = true;
     this.bytesWritten += from.length;
     this.storage.write(at, from);
   }
@@ -69,6 +72,7 @@ export class PageFile {
   /** Cuts the storage. */
   truncate(size: number): void {
     if (this.failure) throw this.failure;
+    this.dirty = true;
     this.storage.truncate(size);
   }
 
@@ -87,7 +91,7 @@ export class PageFile {
     this.syncTime = this.syncTime === undefined ? time : this.syncTime * 0.75 + time * 0.25;
   }
 
-  #failed(cause: unknown): ManifestError {
+  #failed(cause: unknown): ManifestErrorFields {
     this.failure ??= new ManifestError("SYNC_FAILED", `Cannot sync "${this.storage.name}": the storage reported a failure`, {
       cause,
       detail: { file: this.storage.name },
@@ -106,6 +110,7 @@ export class PageFile {
     } catch (cause) {
       throw this.#failed(cause);
     }
+    this.dirty = false;
     this.#measured(since);
   }
 
@@ -115,6 +120,8 @@ export class PageFile {
     if (this.failure) throw this.failure;
     this.syncs++;
     const since = this.#environment.monotonic();
+    // What is written while it runs may not be covered.
+    this.dirty = false;
     const running = this.storage.syncAsync();
     this.#inFlight = running;
     try {

@@ -21,7 +21,7 @@ import {
   NOT_FOUND,
   OK,
 } from "../../assembly/format.ts";
-import { fail, isManifestError, ManifestError } from "../errors.ts";
+import { fail, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PageFile } from "./page_file.ts";
 import { statusError } from "./status.ts";
@@ -44,9 +44,12 @@ export class PageIo {
   pageSpills = 0;
   /** Called with the error of a trap: the kernel is lost. */
   onTrap: (error: ManifestError) => void = () => {};
+  /** Seals and writes some frozen pages when a checkpoint is under way: they cannot be spilled. Whether it did. */
+  assist: () => boolean = () => false;
   /** Turns the error of a damaged page into what it means here (read-only beside a writer: an expired snapshot). */
   onDamage: (error: Error) => Error = (error) => error;
-  #trapped: ManifestError | undefined;
+  /** The kernel is lost, or the store closed: the error that every call gets. */
+  trapped: ManifestErrorFields | undefined;
   #spillBase = 0;
   readonly #kernel: Kernel;
   readonly #file: PageFile;
@@ -63,12 +66,12 @@ export class PageIo {
 
   /** Makes a kernel call until it succeeds; returns its status: OK, NOT_FOUND, DONE or MORE. Throws everything else. */
   run(call: () => number, action: string): number {
-    if (this.#trapped) throw this.#trapped;
+    if (this.trapped) throw this.trapped;
     let status: number;
     try {
       status = call();
     } catch (error) {
-      throw this.#trap(error);
+      throw this.trap(error);
     }
     return status <= NOT_FOUND ? status : this.resume(status, call, action);
   }
@@ -84,19 +87,20 @@ export class PageIo {
         else throw this.onDamage(statusError(this.#kernel, status, action));
         status = call();
       } catch (error) {
-        throw this.#trap(error);
+        throw this.trap(error);
       }
     }
     return fail("INVARIANT", `Cannot ${action}: the engine asks for pages without end`);
   }
 
   /** A trap of the kernel becomes CORE_TRAP and ends it; other errors pass. */
-  #trap(error: unknown): unknown {
+  trap(error: unknown): unknown {
     if (isManifestError(error) || !(error instanceof Error)) return error;
     if (error.name !== "RuntimeError" && error.constructor.name !== "RuntimeError" && !(error instanceof RangeError)) return error;
-    this.#trapped = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause: error });
-    this.onTrap(this.#trapped);
-    return this.#trapped;
+    const trapped = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause: error });
+    this.trapped = trapped;
+    this.onTrap(trapped);
+    return trapped;
   }
 
   #readPage(action: string): void {
@@ -116,6 +120,7 @@ export class PageIo {
 
   /** Writes dirty pages beyond the end of the file until the kernel has room. */
   #spill(action: string): void {
+    if (this.assist()) return;
     const x = this.#kernel.exports;
     this.moveSpills();
     let count = 0;

@@ -38,6 +38,7 @@ export class Readers {
   readonly #context: ReadContext;
   readonly #environment: Environment;
   readonly #open = new Map<ReadTransaction, { since: number; sequence: number }>();
+  readonly #own = new Set<ReadTransaction>();
   readonly #kernel: Kernel;
 
   constructor(context: ReadContext, environment: Environment) {
@@ -51,25 +52,26 @@ export class Readers {
     return this.#open.size;
   }
 
-  /** Pins the published version. */
-  open(): ReadTransaction {
+  /** Pins the published version; `own` keeps the store's own view out of the numbers. */
+  open(own = false): ReadTransaction {
     const x = this.#kernel.exports;
     const version = x.versionPublished();
     x.versionPin(version);
     const transaction = new ReadTransaction(this.#context, version, (closing) => this.#close(closing));
-    this.#open.set(transaction, { since: this.#environment.monotonic(), sequence: x.versionSequence(version) });
+    if (own) this.#own.add(transaction);
+    else this.#open.set(transaction, { since: this.#environment.monotonic(), sequence: x.versionSequence(version) });
     return transaction;
   }
 
   #close(transaction: ReadTransaction): void {
-    if (!this.#open.delete(transaction)) return;
+    if (!this.#open.delete(transaction) && !this.#own.delete(transaction)) return;
     transaction.end();
     this.#kernel.exports.versionUnpin(transaction.version);
   }
 
   /** Closes them all. */
   closeAll(): void {
-    for (const transaction of [...this.#open.keys()]) transaction.close();
+    for (const transaction of [...this.#open.keys(), ...this.#own]) transaction.close();
   }
 
   /** Age and sequence of each, oldest first. */

@@ -6,10 +6,9 @@ import type { Storage } from "../storage/storage.ts";
 import { checkFile } from "./check.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { Committer } from "./commit.ts";
-import { newCommitId, resolveCommit } from "./commit_ids.ts";
+import { resolveCommit } from "./commit_ids.ts";
 import { compactStore } from "./compact.ts";
 import type { Core } from "./core.ts";
-import { toHex } from "./meta.ts";
 import { openCore } from "./opening.ts";
 import { resolveOptions } from "./options.ts";
 import { Readers, ReadTransaction } from "./readers.ts";
@@ -47,6 +46,7 @@ export class Store {
   readonly #listeners = new Set<(sequence: number) => void>();
   /** What `newest` shows when the unsynced part is lost. */
   #fallen: ReadTransaction | undefined;
+  #published: ReadTransaction | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(core: Core, recovery: RecoveryReport) {
@@ -67,7 +67,12 @@ export class Store {
     this.#newest = new View(this.#context, -1);
     this.#readers = new Readers(this.#context, core.environment);
     this.#checkpointer = new Checkpointer(core);
+    io.assist = () => this.#checkpointer.assist();
     this.#committer = new Committer(core, this.#checkpointer, this.#registry, () => this.#notify());
+    core.onPublish = () => {
+      this.#published?.close();
+      this.#published = undefined;
+    };
     io.onTrap = (error) => {
       core.ended = error;
       this.#committer.failAll(error);
@@ -134,7 +139,7 @@ export class Store {
 
   /** A commit id: 48 bits of the newest durable frame number, 80 random bits; 32 hex digits. */
   newCommitId(): string {
-    return toHex(newCommitId(this.#core));
+    return this.#committer.ids.next().toString();
   }
 
   /** Commits a transaction. The promise resolves with the receipt when the durability mode's promise holds. */
@@ -160,6 +165,16 @@ export class Store {
   read(): ReadTransaction {
     this.#checkOpen("read");
     return this.#readers.open();
+  }
+
+  /**
+   * The newest published state, for reads outside a read transaction. The same object until the next publication, which ends it: use it within one turn and
+   * compare it to know whether anything has changed. Not to be closed.
+   */
+  get published(): View {
+    if (this.#published !== undefined) return this.#published;
+    this.#checkOpen("read");
+    return this.#published = this.#readers.open(true);
   }
 
   // ---- tables ---------------------------------------------------------------------------------------------
@@ -309,6 +324,8 @@ export class Store {
       this.#committer.stopTimers();
       if (!core.ended) this.#readers.closeAll();
       core.ended ??= this.#closedError("use the store");
+      core.io.trapped ??= core.ended;
+      this.#published = undefined;
       this.#listeners.clear();
       core.lock?.release();
       core.file.storage.close();

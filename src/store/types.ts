@@ -1,6 +1,6 @@
 // The shapes that go in and out of a store.
 import type { Environment } from "./environment.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { KernelModule } from "../kernel/loader.ts";
 
 /** When a receipt is delivered: after a sync, after a write that is synced within 100 ms, or at once (durable at checkpoints). */
 export type DurabilityMode = "sync" | "relaxed" | "none";
@@ -33,7 +33,7 @@ export interface StoreOptions {
   /** Clock, entropy and timers. Default: the platform's. */
   environment?: Environment;
   /** A compiled kernel, for runtimes that forbid compiling. */
-  wasm?: ConstructorParameters<typeof Kernel>[0];
+  wasm?: KernelModule;
 }
 
 /** What `stage` leaves in the arena. All offsets count from the arena's start. */
@@ -64,6 +64,12 @@ export interface CommitRequest {
   committedAt?: number;
   /** Gives up while the transaction still waits for its turn; ignored once its turn has come. */
   signal?: AbortSignal;
+  /** What the commit's promise resolves with instead of the receipt: made of its sequence and its id, whose digits are costly and made only by `toString`. */
+  finish?(sequence: number, id: { toString(): string }): unknown;
+  /** What it rejects with instead of the error. */
+  explain?(error: unknown): unknown;
+  /** Read behind `stage`: the transaction changes the registry of tables. */
+  registry?: boolean;
 }
 
 /** What a commit was given. */

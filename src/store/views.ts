@@ -243,10 +243,20 @@ export class Tree {
     return this.#found(this.#context.io.run(() => x.treeGet(this.#handle, keyAt, keyLength), "read a row"));
   }
 
+  /** The hot path of reading: one kernel call, and no closure unless a page is missing. */
   #lookTyped(codec: number, tapeAt: number): boolean {
-    this.#view.check();
-    const x = this.#exports;
-    return this.#found(this.#context.io.run(() => x.treeGetTyped(this.#handle, codec, tapeAt), "read a row"));
+    const view = this.#view;
+    if (view.ended || this.#context.io.trapped) view.check();
+    let status: number;
+    try {
+      status = this.#exports.treeGetTyped(this.#handle, codec, tapeAt);
+    } catch (error) {
+      throw this.#context.io.trap(error);
+    }
+    if (status > NOT_FOUND) {
+      status = this.#context.io.resume(status, () => this.#exports.treeGetTyped(this.#handle, codec, tapeAt), "read a row");
+    }
+    return this.#found(status);
   }
 
   #load(found: boolean): boolean {
@@ -296,7 +306,8 @@ export class View {
   readonly scans: Set<Scan> = new Set();
   readonly #context: ReadContext;
   readonly #trees = new Map<number, Tree>();
-  #ended = false;
+  /** Whether it was closed. */
+  ended = false;
 
   /** Made by the store. */
   constructor(context: ReadContext, version: number) {
@@ -306,7 +317,7 @@ export class View {
 
   /** Throws when this state can no longer be read. */
   check(): void {
-    if (this.#ended) fail("TXN_CLOSED", "Cannot read: the read transaction is closed");
+    if (this.ended) fail("TXN_CLOSED", "Cannot read: the read transaction is closed");
     this.#context.checkReadable();
   }
 
@@ -347,10 +358,10 @@ export class View {
 
   /** Closes scans and handles; for the store. */
   end(): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     for (const scan of [...this.scans]) scan.close();
     for (const tree of this.#trees.values()) tree.release();
     this.#trees.clear();
-    this.#ended = true;
+    this.ended = true;
   }
 }

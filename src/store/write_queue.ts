@@ -1,14 +1,15 @@
 // Transactions between `commit` and their receipt, and the line of those whose turn has not come.
 import { fail, failType } from "../errors.ts";
+import type { CommitId } from "./commit_ids.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
 
 /** A transaction on its way. */
 export class Pending {
   readonly request: CommitRequest;
-  /** Commit id, 16 bytes. */
-  readonly id: Uint8Array;
+  /** Commit id. */
+  readonly id: CommitId;
   /** Whether it changes the tables. */
-  readonly registry: boolean;
+  registry: boolean;
   readonly promise: Promise<Receipt>;
   committedAt = 0;
   sequence = 0;
@@ -19,7 +20,7 @@ export class Pending {
   #reject!: (error: unknown) => void;
   #unlisten: (() => void) | undefined;
 
-  constructor(request: CommitRequest, id: Uint8Array, registry: boolean) {
+  constructor(request: CommitRequest, id: CommitId, registry: boolean) {
     this.request = request;
     this.id = id;
     this.registry = registry;
@@ -42,10 +43,14 @@ export class Pending {
   }
 
   /** Delivers the receipt. */
-  succeed(receipt: Receipt): void {
+  succeed(): void {
     if (this.settled) return;
     this.settled = true;
-    this.#resolve(receipt);
+    const { request } = this;
+    const receipt = request.finish === undefined
+      ? { sequence: this.sequence, commitId: this.id.toString(), frame: this.frame, committedAt: this.committedAt }
+      : request.finish(this.sequence, this.id);
+    this.#resolve(receipt as Receipt);
   }
 
   /** Delivers an error. */
@@ -53,7 +58,7 @@ export class Pending {
     if (this.settled) return;
     this.settled = true;
     this.taken();
-    this.#reject(error);
+    this.#reject(this.request.explain === undefined ? error : this.request.explain(error));
   }
 }
 
@@ -73,7 +78,7 @@ export class WriteQueue {
   }
 
   /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when the line is full. */
-  accept(request: CommitRequest, id: Uint8Array, registry: boolean): Pending {
+  accept(request: CommitRequest, id: CommitId, registry: boolean): Pending {
     if (typeof request?.stage !== "function") failType("Cannot commit: stage is not a function");
     if (request.signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: request.signal.reason });
     if (this.length >= this.#capacity) {

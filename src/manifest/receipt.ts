@@ -1,0 +1,32 @@
+// Receipts of commits.
+import { type Generations, NO_GENERATIONS } from "./change.ts";
+
+/** What a commit was given. */
+export interface CommitReceipt {
+  /** The number of the change; 0 when the transaction held no operation and nothing was committed. */
+  readonly sequence: number;
+  /** The transaction's id, 32 hex digits: `resolve` tells later what became of it. */
+  readonly commitId: string;
+  /** Generations that it bumped. */
+  readonly generations: Generations;
+}
+
+/** A receipt whose id is turned into digits when somebody asks: most receipts are only waited for. */
+export class Committed implements CommitReceipt {
+  readonly sequence: number;
+  readonly generations: Generations = NO_GENERATIONS;
+  readonly #id: { toString(): string };
+
+  constructor(sequence: number, id: { toString(): string }) {
+    this.sequence = sequence;
+    this.#id = id;
+  }
+
+  get commitId(): string {
+    return this.#id.toString();
+  }
+
+  toJSON(): CommitReceipt {
+    return { sequence: this.sequence, commitId: this.commitId, generations: this.generations };
+  }
+}
