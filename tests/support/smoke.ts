@@ -2,7 +2,7 @@
 //
 // It works on stores in memory, with the smallest cache, and compares every answer with a plain map. Rows go through table codecs, so keys and records are
 // those of the package; journal images are damaged by hand, so that recovery has something to do.
-import { BLOCK_SIZE, JOURNAL_GROUP, JOURNAL_INDEX, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE, TABLE_ID_CHANGES } from "../../assembly/format.ts";
+import { BLOCK_SIZE, JOURNAL_GROUP, JOURNAL_INDEX, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE } from "../../assembly/format.ts";
 import { Manifest, memoryStorage } from "../../mod.ts";
 import { Arena } from "../../src/schema/arena.ts";
 import { TableCodec } from "../../src/schema/codec.ts";
