@@ -197,7 +197,7 @@ class Opening {
     // Nothing new is acknowledged before what was adopted is in the tree, under the new epoch. Without a lock of the operating system the predecessor
     // may still be writing: the journal goes on where it is not.
     const quick = current.clean && !chosen.repair;
-    if (quick) this.#file.dirty = false; // everything was durable before the clean mark was written
+    if (quick) this.#file.settle(); // everything was durable before the clean mark was written
     await new Checkpointer(core).start({ far: this.#lock?.strength === "claim", force: this.#report.frames > 0, lazy: quick });
     return { core, report: this.#report };
   }

@@ -16,8 +16,6 @@ export class PageFile {
   bytesWritten = 0;
   /** Milliseconds of recent syncs, smoothed; undefined before the first. */
   syncTime: number | undefined;
-  /** Whether anything was written that no completed sync covers; true until the first, because a predecessor may have left something. */
-  dirty = true;
   /** What ended writing, if anything did. */
   failure: ManifestErrorFields | undefined;
   readonly storage: Storage;
@@ -26,6 +24,9 @@ export class PageFile {
   readonly #overlayLimit: number;
   readonly #overlay = new Map<number, Uint8Array>();
   #inFlight: Promise<void> | undefined;
+  // Changes made, and how many of them a completed sync covers. One more to begin with: a predecessor may have left something.
+  #changes = 1;
+  #covered = 0;
 
   constructor(storage: Storage, environment: Environment, readOnly: boolean, overlayLimit: number) {
     this.storage = storage;
@@ -57,7 +58,7 @@ export class PageFile {
     if (this.readOnly) return this.#lay(at, from);
     if (this.failure) throw this.failure;
     this.writes++;
-    this.dirty = true;
+    this.#changes++;
     this.bytesWritten += from.length;
     this.storage.write(at, from);
   }
@@ -72,8 +73,18 @@ export class PageFile {
   /** Cuts the storage. */
   truncate(size: number): void {
     if (this.failure) throw this.failure;
-    this.dirty = true;
+    this.#changes++;
     this.storage.truncate(size);
+  }
+
+  /** Whether anything was written that no completed sync covers. */
+  get dirty(): boolean {
+    return this.#changes > this.#covered;
+  }
+
+  /** Everything in the storage is known to be durable: its last writer said so. */
+  settle(): void {
+    this.#covered = this.#changes;
   }
 
   /** Whether a sync is running off the event loop. */
@@ -110,7 +121,7 @@ export class PageFile {
     } catch (cause) {
       throw this.#failed(cause);
     }
-    this.dirty = false;
+    this.#covered = this.#changes;
     this.#measured(since);
   }
 
@@ -121,7 +132,7 @@ export class PageFile {
     this.syncs++;
     const since = this.#environment.monotonic();
     // What is written while it runs may not be covered.
-    this.dirty = false;
+    const covers = this.#changes;
     const running = this.storage.syncAsync();
     this.#inFlight = running;
     try {
@@ -131,6 +142,7 @@ export class PageFile {
     } finally {
       this.#inFlight = undefined;
     }
+    this.#covered = Math.max(this.#covered, covers);
     this.#measured(since);
   }
 }
