@@ -86,6 +86,18 @@ async function main(): Promise<number> {
   }
   const temporary = kept === undefined ? temporaryFolder(folder) : undefined;
   const file = kept ?? join(temporary!, "demo.waybill");
+  const remove = (): void => {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  };
+  // Only a temporary manifest needs tidying up: a kept one may be cut off at any moment.
+  if (temporary !== undefined) {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        remove();
+        process.exit(130);
+      });
+    }
+  }
   try {
     const total = countFiles(folder);
     const terminal = process.stdout.isTTY === true;
@@ -95,7 +107,7 @@ async function main(): Promise<number> {
     const { check } = await runDemo({ folder, file, print: console.log, progress });
     return check.ok ? 0 : 1;
   } finally {
-    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+    remove();
   }
 }
 

@@ -32,6 +32,7 @@ const BATCH_FILES = 1000;
 const BATCH_BYTES = 256 << 20; // content read between commits
 const PATH_MAX_BYTES = 900; // of a key; the chunk has the whole path
 const FRESH_MS = 2000;
+const TURN_MS = 50;
 const NEVER = -1;
 
 /** What a pass found and recorded. */
@@ -112,6 +113,7 @@ export class Catalog {
   /** Compares the folder with the manifest and records what differs. */
   async pass(progress: Progress): Promise<Pass> {
     const start = performance.now();
+    let turn = start;
     const run = new CatalogPass(this.#manifest, this.db, new Walk(this.#root), this.#manifest.get(folders, [this.db])!);
     run.walk.onRefused = (path) => { // what is known of it stays
       const row = this.#manifest.get(files, this.#key(path));
@@ -120,6 +122,9 @@ export class Catalog {
     for (const file of run.walk.files()) {
       await this.#file(run, file);
       progress.step(run.found.files, run.found.readBytes);
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise((resolve) => setTimeout(resolve, 0)); // signals are heard between turns only
+      turn = performance.now();
     }
     await this.#gone(run);
     await run.finish();
