@@ -4,7 +4,7 @@
 // A step that fails without a failed sync leaves the checkpoint stalled: starting again makes the same writes. Nothing is lost meanwhile: acknowledged commits are
 // in the journal, whose tail moves only when both copies of the new generation are durable.
 import { CTRL_OUT_PAGE, OK } from "../../assembly/format.ts";
-import { fail, type ManifestErrorFields } from "../errors.ts";
+import { fail } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { JournalMark } from "./journal.ts";
 import { type Extent, readMeta } from "./meta.ts";
@@ -43,6 +43,8 @@ interface Work {
   readonly extent: Extent | undefined;
   readonly lazy: boolean;
   clean: boolean;
+  /** Whether the freeze itself is over. */
+  placed: boolean;
   sealed: boolean;
   zeroed: number;
   meta: Uint8Array<ArrayBuffer> | undefined;
@@ -74,6 +76,11 @@ export class Checkpointer {
     return this.#work !== undefined && !this.#running;
   }
 
+  /** Whether a freeze has failed half way: nothing may be applied before it is taken up again. */
+  get halfFrozen(): boolean {
+    return this.#work !== undefined && !this.#work.placed;
+  }
+
   /**
    * Freezes the newest sealed version now (no change may be unsealed) and resolves when its generation is durable. A stalled checkpoint is taken up where it stopped
    * instead.
@@ -83,6 +90,7 @@ export class Checkpointer {
     this.#running = true;
     try {
       this.#work ??= this.#begin(options);
+      if (!this.#work.placed) this.#freeze(this.#work);
       if (options.clean && !this.#work.meta) this.#work.clean = true;
       await this.#perform(this.#work);
       this.#work = undefined;
@@ -104,11 +112,10 @@ export class Checkpointer {
     for (const { page, pages } of given) io.run(() => x.extentFree(page, pages), "shorten the journal");
     const frame = x.versionFrame(-1);
     const frozen = options.force === true || extent !== undefined || given.length > 0 || frame !== this.#core.meta.frame;
-    if (frozen) this.#freeze();
     const head = journal.mark();
     const start = options.shrink ? { extent: 0, block: 0 } : options.far ? journal.farPosition() : head;
     const kept = options.shrink ? journal.extents.slice(0, 1) : journal.extents;
-    journal.freezeBegun();
+    if (!frozen) journal.freezeBegun();
     return {
       mark: { ...start, group: head.group },
       restart: options.shrink === true || options.far === true,
@@ -119,6 +126,7 @@ export class Checkpointer {
       extent,
       lazy: !frozen && options.lazy === true,
       clean: options.clean ?? false,
+      placed: !frozen,
       sealed: !frozen,
       zeroed: 0,
       meta: undefined,
@@ -127,15 +135,12 @@ export class Checkpointer {
     };
   }
 
-  /** A freeze that stops half way leaves the newest version half placed: nothing can be applied on top of it. */
-  #freeze(): void {
-    const { kernel, io, file } = this.#core;
-    try {
-      io.run(() => kernel.exports.freezeBegin(), "checkpoint");
-    } catch (error) {
-      file.failure ??= error as ManifestErrorFields;
-      throw error;
-    }
+  /** Gives the newest sealed version its places; after a failure it goes on where it stopped. */
+  #freeze(work: Work): void {
+    const { kernel, io, journal } = this.#core;
+    io.run(() => kernel.exports.freezeBegin(), "checkpoint");
+    work.placed = true;
+    journal.freezeBegun();
   }
 
   async #perform(work: Work): Promise<void> {
@@ -194,7 +199,7 @@ export class Checkpointer {
   /** For a call that finds no room in the cache: frozen pages leave it by being sealed. Whether that was possible. */
   assist(): boolean {
     const work = this.#work;
-    if (!work || work.sealed || this.#sealing) return false;
+    if (!work || !work.placed || work.sealed || this.#sealing) return false;
     this.#sealSlice(work);
     return true;
   }

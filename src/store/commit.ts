@@ -72,9 +72,13 @@ export class Committer {
   /** Applied and gathered, in order; undefined = the store's own maintenance. */
   #gathered: (Pending | undefined)[] = [];
   #flying: Flying | undefined;
+  /** The last group that was closed: settled, or its outcome is unknown if something breaks now. */
+  #leaving: readonly (Pending | undefined)[] = [];
   /** Encoded in the kernel, too large for the journal. */
   #exclusive: Pending | undefined;
   #exclusiveRunning = false;
+  /** A failed group is being erased. */
+  #undoing = false;
   #scheduled = false;
   #window: Timer | undefined;
   #checkpointWanted: Waiter[] = [];
@@ -115,7 +119,16 @@ export class Committer {
       }
       return item.promise;
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(this.#core.io.trap(error));
+    }
+  }
+
+  /** Runs what no caller waits for: a trap, or an error that nobody expected, ends writing and settles every commit. */
+  #guarded(body: () => void): void {
+    try {
+      body();
+    } catch (error) {
+      this.failAll(this.#core.io.trap(error));
     }
   }
 
@@ -123,7 +136,7 @@ export class Committer {
   #admits(): boolean {
     if (
       this.#exclusive || this.#held || this.#checkpointWanted.length > 0 || this.#maintenance.length > 0 || this.#core.failure ||
-      this.#core.ended
+      this.#core.ended || this.#undoing || this.#checkpointer.halfFrozen
     ) return false;
     const blocks = this.#core.kernel.exports.groupBlocks();
     const { journal } = this.#core;
@@ -207,7 +220,10 @@ export class Committer {
   #applyFailed(item: Pending, error: unknown): void {
     const { kernel } = this.#core;
     const x = kernel.exports;
-    if (this.#core.ended) return this.failAll(this.#core.ended);
+    if (this.#core.ended) {
+      item.fail(error);
+      return this.failAll(this.#core.ended);
+    }
     // Maintenance that failed leaves its transaction gathered: that one is at fault then.
     const at = this.#gathered.lastIndexOf(item);
     const kept = at < 0 ? this.#gathered : this.#gathered.slice(0, at);
@@ -265,17 +281,18 @@ export class Committer {
     this.#scheduled = true;
     const { groupWindow } = this.#core.options;
     if (groupWindow > 0 && this.#checkpointWanted.length === 0) {
-      this.#window = this.#core.environment.timer(groupWindow, () => this.#close());
-    } else queueMicrotask(() => this.#close());
+      this.#window = this.#core.environment.timer(groupWindow, () => this.#guarded(() => this.#close()));
+    } else queueMicrotask(() => this.#guarded(() => this.#close()));
   }
 
   #close(): void {
     this.#scheduled = false;
     this.#window = undefined;
-    if (this.#flying || this.#core.failure || this.#core.ended) return;
+    if (this.#flying || this.#undoing || this.#core.failure || this.#core.ended) return;
     if (this.#gathered.length === 0) return this.#boundary();
     const items = this.#gathered;
     this.#gathered = [];
+    this.#leaving = items;
     if (this.#core.options.durability === "none") this.#closeUnwritten(items);
     else this.#closeWritten(items);
   }
@@ -344,7 +361,7 @@ export class Committer {
       this.#landed(flying);
     }).catch((error) => {
       this.#flying = undefined;
-      this.failAll(error, items);
+      this.failAll(this.#core.io.trap(error), items);
     });
   }
 
@@ -374,14 +391,26 @@ export class Committer {
     const core = this.#core;
     if (core.ended || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error, items);
     try {
-      if (position) eraseGroup(core, position, blocks);
-    } catch {
-      return this.failAll(error, items);
+      const erased = position && eraseGroup(core, position, blocks);
+      if (!erased) return this.#dropGroup(items, error);
+      // A checkpoint's sync is running; until the zeros are durable too, nothing may be applied on top of the group.
+      this.#undoing = true;
+      erased.then(() => {
+        this.#undoing = false;
+        this.#dropGroup(items, error);
+      }).catch((failure) => {
+        this.#undoing = false;
+        this.failAll(failure, items);
+      });
+    } catch (failure) {
+      this.failAll(failure, items);
     }
-    // What was gathered on top would be dropped with it; nothing is, because a group closes before the next one gathers.
+  }
+
+  #dropGroup(items: (Pending | undefined)[], error: unknown): void {
     this.#discard();
     for (const item of items) item?.fail(error);
-    this.#admitWaiting();
+    this.#boundary();
   }
 
   // ---- between groups -------------------------------------------------------------------------------------
@@ -399,8 +428,10 @@ export class Committer {
   }
 
   #boundary(): void {
-    if (this.#core.failure || this.#core.ended || this.#flying || this.#gathered.length > 0 || this.#exclusiveRunning) return;
-    this.#maintain();
+    if (this.#core.failure || this.#core.ended || this.#flying || this.#undoing || this.#gathered.length > 0 || this.#exclusiveRunning) {
+      return;
+    }
+    if (!this.#checkpointer.halfFrozen) this.#maintain();
     const asked = this.#checkpointWanted.length > 0;
     const stuck = !this.#exclusive && this.#queue.length > 0 && !this.#held && !asked && !this.#admits();
     if (this.#checkpointer.running) {
@@ -409,9 +440,12 @@ export class Committer {
       return;
     }
     this.#held = false;
-    invariant(!stuck || !this.#core.journal.empty, "an empty journal has no room for a commit");
+    invariant(!stuck || !this.#core.journal.empty || this.#checkpointer.halfFrozen, "an empty journal has no room for a commit");
     if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
-    else if (this.#exclusive) void this.#commitExclusive(this.#exclusive);
+    else if (this.#exclusive) {
+      const item = this.#exclusive;
+      this.#commitExclusive(item).catch((error) => this.failAll(this.#core.io.trap(error), [item]));
+    }
     this.#admitWaiting();
   }
 
@@ -424,8 +458,9 @@ export class Committer {
         if (io.run(() => kernel.exports.groupSeal(), "tidy up") === OK) this.#core.publish(kernel.word(CTRL_TREE));
         resolve(status);
       } catch (error) {
+        const known = io.trap(error);
         if (!this.#core.ended) kernel.exports.groupDiscard();
-        reject(error);
+        reject(known);
       }
     }
   }
@@ -448,11 +483,13 @@ export class Committer {
     this.#held = options.shrink === true;
     this.#prepare(options).then(() => {
       for (const waiter of waiters) waiter.resolve();
-      if (this.#core.durableSequence !== before) this.#onDurable();
-      this.#held = false;
-      this.#boundary();
+      this.#guarded(() => {
+        if (this.#core.durableSequence !== before) this.#onDurable();
+        this.#held = false;
+        this.#boundary();
+      });
     }, (error) => {
-      this.#checkpointFailed(error, waiters);
+      this.#guarded(() => this.#checkpointFailed(this.#core.io.trap(error), waiters));
     });
   }
 
@@ -478,8 +515,9 @@ export class Committer {
         }
       }
     } catch (error) {
-      kernel.exports.groupDiscard();
-      return Promise.reject(error);
+      const known = io.trap(error);
+      if (!this.#core.ended) kernel.exports.groupDiscard();
+      return Promise.reject(known);
     }
     return this.#checkpointer.start(options);
   }
@@ -489,10 +527,10 @@ export class Committer {
     this.#held = false;
     if (this.#core.ended || this.#core.file.failure || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error);
     // Stalled: acknowledged commits are safe in the journal. Those that need the room it would make are refused; the next one tries again.
-    if (this.#core.options.durability !== "none" && !this.#roomForOne()) {
+    if (this.#checkpointer.halfFrozen || (this.#core.options.durability !== "none" && !this.#roomForOne())) {
       for (const item of this.#queue.drain()) item.fail(error);
     }
-    for (const waiter of this.#checkpointWanted.splice(0)) waiter.reject(error);
+    for (const waiter of [...this.#checkpointWanted.splice(0), ...this.#maintenance.splice(0)]) waiter.reject(error);
     if (this.#exclusive) {
       this.#exclusive.fail(error);
       this.#exclusive = undefined;
@@ -586,12 +624,18 @@ export class Committer {
       this.#idleTimer = environment.timer(milliseconds, () => {
         this.#idleTimer = undefined;
         if (this.#core.failure || this.#core.ended) return;
-        const left = options.idleCheckpoint - (environment.monotonic() - this.#lastCommit);
-        if (left > 0) wait(Math.max(1, left));
-        else if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
+        this.#guarded(() => this.#idle(wait));
       });
     };
     wait(options.idleCheckpoint);
+  }
+
+  /** Nothing has been committed for a while, perhaps long enough. */
+  #idle(wait: (milliseconds: number) => void): void {
+    const { environment, options } = this.#core;
+    const left = options.idleCheckpoint - (environment.monotonic() - this.#lastCommit);
+    if (left > 0) wait(Math.max(1, left));
+    else if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
   }
 
   /** Calls off every timer. */
@@ -602,7 +646,7 @@ export class Committer {
     this.#flushTimer = this.#idleTimer = undefined;
     if (this.#window) {
       this.#window = undefined;
-      queueMicrotask(() => this.#close());
+      queueMicrotask(() => this.#guarded(() => this.#close()));
     }
   }
 
@@ -614,10 +658,11 @@ export class Committer {
       : new ManifestError("IO_WRITE", "Cannot write: the storage failed", { cause });
     core.failure ??= error;
     this.stopTimers();
-    const unknown = [...written, ...(this.#flying?.items ?? [])];
+    const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, this.#exclusiveRunning ? this.#exclusive : undefined];
+    this.#leaving = [];
     this.#flying = undefined;
     for (const item of unknown) item?.fail(this.#unknown(error));
-    const refused = [...this.#gathered, ...(this.#exclusive ? [this.#exclusive] : []), ...this.#queue.drain()];
+    const refused = [...this.#gathered, this.#exclusive, ...this.#queue.drain()];
     this.#gathered = [];
     this.#exclusive = undefined;
     for (const item of refused) {
