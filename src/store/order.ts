@@ -52,10 +52,10 @@ export function writeGroup(core: Core, position: Position, firstFrame: number): 
 }
 
 /** A group that could not be written whole must never be replayed: zeros over it, synced. Throws when even that fails. */
-export function eraseGroup(core: Core, position: Position, blocks: number): void {
+export function eraseGroup(core: Core, position: Position, blocks: number): void | Promise<void> {
   const at = core.journal.offset(position);
   writeZeros(core.file, at, at + blocks * BLOCK_SIZE);
-  core.file.sync();
+  return core.file.syncing ? core.file.syncLater() : core.file.sync();
 }
 
 /**
