@@ -90,7 +90,9 @@ export async function runChild(runtime: RuntimeName, script: string, args: reado
   const child = startChild(runtime, script, args);
   const code = await child.ended();
   if (code !== 0) {
-    throw new Error(`${runtime} ${script} ${args.join(" ")} ended with ${code}: ${child.lines.slice(-3).join("\n")}\n${child.errorText.slice(-4000)}`);
+    throw new Error(
+      `${runtime} ${script} ${args.join(" ")} ended with ${code}: ${child.lines.slice(-3).join("\n")}\n${child.errorText.slice(-4000)}`,
+    );
   }
   return child.lines;
 }

@@ -214,5 +214,13 @@ export function makePlan(seed: number, shape: PlanShape = { steps: 90, keys: 900
   const cacheBytes = pageSize * random.pick([64, 100, 256]);
   const planner = new Planner(random.fork(1), shape);
   planner.make();
-  return { seed, pageSize, cacheBytes, steps: planner.steps, tables: planner.tables, snapshots: planner.snapshots, sequence: planner.sequence };
+  return {
+    seed,
+    pageSize,
+    cacheBytes,
+    steps: planner.steps,
+    tables: planner.tables,
+    snapshots: planner.snapshots,
+    sequence: planner.sequence,
+  };
 }

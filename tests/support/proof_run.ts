@@ -1,5 +1,16 @@
 // Carries a plan out on a manifest, and compares a manifest with what its plan must have left.
-import { bytes, defineTable, Manifest, type ManifestOptions, type Reader, type ReadTransaction, type Storage, type Table, text } from "../../mod.ts";
+import {
+  bytes,
+  defineTable,
+  Manifest,
+  type ManifestOptions,
+  type Reader,
+  type ReadTransaction,
+  type Storage,
+  systemEnvironment,
+  type Table,
+  text,
+} from "../../mod.ts";
 import { testEnvironment } from "./environment.ts";
 import { isValue, type Plan, type PlannedOp, type Rows, valueBytes } from "./proof_plan.ts";
 
@@ -91,7 +102,8 @@ export async function runPlan(plan: Plan, open: () => Storage, options: Manifest
       cacheBytes: plan.cacheBytes,
       idleCheckpoint: 0,
       syncMode: "inline",
-      environment: testEnvironment(plan.seed * 1000 + opened++),
+      // Syncs off the event loop need turns of it: only time and entropy are injected, not yielding.
+      environment: { ...testEnvironment(plan.seed * 1000 + opened++), yield: systemEnvironment.yield },
       ...options,
     });
   let manifest = await openManifest();

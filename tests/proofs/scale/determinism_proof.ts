@@ -54,7 +54,9 @@ test(`Manifest: ${SEEDS} seeds give equal files on Deno, Bun and Node, and each 
     }));
     const sum = (pick: (item: Made) => number): number => deno!.reduce((total, item) => total + pick(item), 0);
     figure(
-      `determinism: ${SEEDS} seeds, equal SHA-256 on ${RUNTIMES.join(", ")}; ${sum((m) => m.groups)} groups, ${sum((m) => m.checkpoints)} checkpoints, ` +
+      `determinism: ${SEEDS} seeds, equal SHA-256 on ${RUNTIMES.join(", ")}; ${sum((m) => m.groups)} groups, ${
+        sum((m) => m.checkpoints)
+      } checkpoints, ` +
         `${(sum((m) => m.bytes) / 2 ** 20).toFixed(0)} MiB of files each; ${SEEDS * 6} files opened and checked by another runtime`,
     );
   });

@@ -36,12 +36,14 @@ async function round(runtime: RuntimeName, path: string, seed: number, known: Kn
   const code = await child.ended();
   if (code !== null) {
     throw new Error(
-      `${runtime}, seed ${seed}: the child failed (${code}): ${child.errorText.slice(-3000)}\nreplay: deno run -A ${CHILD} ${copy} ${seed} ${known.acknowledged} ${ids}`,
+      `${runtime}, seed ${seed}: the child failed (${code}): ${
+        child.errorText.slice(-3000)
+      }\nreplay: deno run -A ${CHILD} ${copy} ${seed} ${known.acknowledged} ${ids}`,
     );
   }
   const checked = child.lines.find((line) => line.startsWith("checked "));
   // Numbers that the file did not hold are given again: what was begun under them is settled.
-  if (checked !== undefined) for (const number of [...known.begun.keys()]) known.begun.delete(number);
+  if (checked !== undefined) { for (const number of [...known.begun.keys()]) known.begun.delete(number); }
   for (const line of child.lines) {
     const [word, number, id] = line.split(" ");
     if (word === "ack") known.acknowledged = Math.max(known.acknowledged, Number(number));
