@@ -19,7 +19,7 @@ import { packInit } from "./tree_pack";
 import { treeGetTyped as treeGetTape } from "./tree_read";
 import { scansInit } from "./tree_scan";
 import { lastFrame, lastSequence, runPagesWritten, txnLoad } from "./txn";
-import { damage, dirtyGroup, discardPrivate, newestVersion, publish, publishedVersion, sealVersion, versionsInit } from "./version";
+import { damage, dirtyGroup, discardPrivate, newestVersion, publish, publishedVersion, sealVersion, unplaced, versionsInit } from "./version";
 import { CTRL_OUT_AT, CTRL_OUT_COUNT, CTRL_TREE, DONE } from "./format";
 import { getWord } from "./ctrl";
 
@@ -115,6 +115,11 @@ export function valueBuffer(bytes: u32): usize {
 /** Dirty frames in the cache. */
 export function dirtyPages(): u32 {
   return dirtyCount;
+}
+
+/** Pages of the newest state that have no place yet. */
+export function unplacedPages(): u32 {
+  return unplaced;
 }
 
 /** Pages in overflow runs written since the last freeze. */

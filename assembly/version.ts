@@ -43,6 +43,11 @@ let sealedSequence: f64 = 0;
 let sealedFrame: f64 = 0;
 /** Birth number of the last freeze begun. */
 export let birth: u64 = 0;
+/** Pages of the newest state that have no place yet: what the next freeze will have to write. It follows from the commits alone. */
+export let unplaced: u32 = 0;
+let sealedUnplaced: u32 = 0;
+/** Pages placed by the running freeze. */
+let placed: u32 = 0;
 /** Whether the private version differs from the last sealed one. */
 export let dirtyGroup: bool = false;
 
@@ -108,6 +113,7 @@ export function versionsStart(lastSequence: f64, lastFrame: f64, lastBirth: u64)
 export function createPage(): usize {
   const page = newDirty(current);
   store<u32>(listPush(created), idOf(page));
+  unplaced++;
   dirtyGroup = true;
   return page;
 }
@@ -151,6 +157,7 @@ export function supersede(page: usize): void {
     free(id, 1);
     return;
   }
+  unplaced--;
   if (isPrivate(page)) {
     recycle(id);
     return;
@@ -175,6 +182,7 @@ export function superseded(pointer: usize): void {
     free(load<u32>(v, VIRTUAL_PLACE), 1);
     return;
   }
+  unplaced--;
   const page = <usize> load<u32>(v);
   const born = state == V_RESIDENT ? load<u32>(page - FRAME_VERSION) : load<u32>(v, VIRTUAL_FRAME);
   if (born == current) {
@@ -256,6 +264,7 @@ export function sealVersion(): u32 {
   memory.copy(sealedRoots, ROOTS, ROOT_SIZE);
   sealedSequence = sequence;
   sealedFrame = frameNumber;
+  sealedUnplaced = unplaced;
   newest = id;
   current++;
   listSetCount(created, 0);
@@ -288,6 +297,7 @@ export function discardPrivate(): void {
   memory.copy(ROOTS, sealedRoots, ROOT_SIZE);
   sequence = sealedSequence;
   frameNumber = sealedFrame;
+  unplaced = sealedUnplaced;
   dirtyGroup = false;
 }
 
@@ -430,6 +440,7 @@ export function startBirth(): u64 {
 
 /** An unplaced page now has a place; older versions still know it by its id. */
 export function addAlias(id: u32): void {
+  placed++;
   const e = listPush(aliases);
   store<u32>(e, id);
   store<u32>(e, load<u32>(versionAt(newest)), 4);
@@ -449,6 +460,10 @@ export function freezeEnd(): void {
   memory.copy(versionAt(newest) + SLOT_ROOTS, ROOTS, ROOT_SIZE);
   memory.copy(sealedRoots, ROOTS, ROOT_SIZE);
   frozenVersion = newestNumber();
+  assert(unplaced == placed);
+  unplaced = 0;
+  sealedUnplaced = 0;
+  placed = 0;
   let kept: u32 = 0;
   const held = listCount(heldRuns);
   for (let i: u32 = 0; i < held; i++) {

@@ -41,6 +41,8 @@ export interface KernelExports {
   spillReset(page: number): void;
   /** Dirty frames; pages in overflow runs written since the last freeze. Both count towards the next checkpoint. */
   dirtyPages(): number;
+  /** Pages of the newest state that have no place yet; follows from the commits alone. */
+  unplacedPages(): number;
   dirtyRunPages(): number;
   cacheReads(): number;
   cacheEvictions(): number;

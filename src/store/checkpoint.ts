@@ -55,9 +55,9 @@ interface Work {
 /** Makes checkpoints, one at a time. */
 export class Checkpointer {
   readonly #core: Core;
-  /** Pages that were dirty, or spilled, when the last one ended. */
-  dirtyThen = 0;
-  spilledThen = 0;
+  /** A journal extent that the newest generation names. It is used from the next freeze on, so that where groups lie does not depend on how long a checkpoint takes. */
+  #grown: Extent | undefined;
+  #waiting: (() => void)[] = [];
   #work: Work | undefined;
   #running = false;
   #sealing = false;
@@ -96,12 +96,20 @@ export class Checkpointer {
       this.#work = undefined;
     } finally {
       this.#running = false;
+      for (const resolve of this.#waiting.splice(0)) resolve();
     }
+  }
+
+  /** Resolves when the running one ends, either way. */
+  over(): Promise<void> {
+    return this.#running ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve();
   }
 
   #begin(options: CheckpointOptions): Work {
     const { kernel, io, journal } = this.#core;
     const x = kernel.exports;
+    if (this.#grown) journal.append(this.#grown);
+    this.#grown = undefined;
     let extent: Extent | undefined;
     const pages = options.grow && !options.shrink ? journal.growth(x.filePages()) : 0;
     if (pages > 0) {
@@ -224,12 +232,10 @@ export class Checkpointer {
     core.kernel.exports.freezeDone();
     core.journal.release(work.mark.group);
     if (work.restart) core.journal.restart(work.extents, work.mark);
-    else if (work.extent) core.journal.append(work.extent);
+    else this.#grown = work.extent;
     core.durable(work.sequence, work.frame, work.mark.group - 1);
     core.checkpoints++;
     cutTail(core);
     core.io.moveSpills();
-    this.dirtyThen = core.kernel.exports.dirtyPages();
-    this.spilledThen = core.kernel.exports.spilledPages();
   }
 }

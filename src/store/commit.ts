@@ -417,16 +417,12 @@ export class Committer {
 
   // ---- between groups -------------------------------------------------------------------------------------
 
-  /** Whether the journal or the cache asks for a checkpoint. */
+  /** Whether the journal or the cache asks for a checkpoint. It follows from the commits alone: neither time nor a running checkpoint changes the answer. */
   #pressed(): boolean {
     const { journal, kernel, frames } = this.#core;
     const x = kernel.exports;
     if (journal.sinceFreeze * 2 > journal.capacity) return true;
-    // What was dirty when the last one ended stays so while open read transactions need it: another checkpoint would not change that.
-    const { dirtyThen, spilledThen, running } = this.#checkpointer;
-    const share = Math.max(0, x.dirtyPages() - dirtyThen) / Math.max(1, frames - dirtyThen);
-    if (running) return share > 0.75;
-    return share > 0.5 || x.dirtyRunPages() > frames || x.spilledPages() > spilledThen;
+    return x.unplacedPages() * 2 > frames || x.dirtyRunPages() > frames;
   }
 
   #boundary(): void {
@@ -595,7 +591,7 @@ export class Committer {
 
   /** Resolves when no checkpoint runs. */
   async idle(): Promise<void> {
-    while (this.#checkpointer.running) await this.#core.environment.yield();
+    while (this.#checkpointer.running) await this.#checkpointer.over();
   }
 
   /** Syncs what relaxed commits have written. */
