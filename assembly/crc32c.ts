@@ -32,14 +32,15 @@ export function crc32c(at: usize, length: u32, seed: u32): u32 {
     const b = load<u32>(at, 4);
     const c = load<u32>(at, 8);
     const d = load<u32>(at, 12);
-    crc = load<u32>(tables + ((a & 0xff) << 2), 15 << 10) ^ load<u32>(tables + ((a >>> 6) & 0x3fc), 14 << 10) ^
-      load<u32>(tables + ((a >>> 14) & 0x3fc), 13 << 10) ^ load<u32>(tables + ((a >>> 24) << 2), 12 << 10) ^
-      load<u32>(tables + ((b & 0xff) << 2), 11 << 10) ^ load<u32>(tables + ((b >>> 6) & 0x3fc), 10 << 10) ^
+    const rest = load<u32>(tables + ((b & 0xff) << 2), 11 << 10) ^ load<u32>(tables + ((b >>> 6) & 0x3fc), 10 << 10) ^
       load<u32>(tables + ((b >>> 14) & 0x3fc), 9 << 10) ^ load<u32>(tables + ((b >>> 24) << 2), 8 << 10) ^
       load<u32>(tables + ((c & 0xff) << 2), 7 << 10) ^ load<u32>(tables + ((c >>> 6) & 0x3fc), 6 << 10) ^
       load<u32>(tables + ((c >>> 14) & 0x3fc), 5 << 10) ^ load<u32>(tables + ((c >>> 24) << 2), 4 << 10) ^
       load<u32>(tables + ((d & 0xff) << 2), 3 << 10) ^ load<u32>(tables + ((d >>> 6) & 0x3fc), 2 << 10) ^
       load<u32>(tables + ((d >>> 14) & 0x3fc), 1 << 10) ^ load<u32>(tables + ((d >>> 24) << 2));
+    // Last what depends on the step before: the shortest chain from one step to the next.
+    crc = (load<u32>(tables + ((a & 0xff) << 2), 15 << 10) ^ load<u32>(tables + ((a >>> 6) & 0x3fc), 14 << 10)) ^
+      ((load<u32>(tables + ((a >>> 14) & 0x3fc), 13 << 10) ^ load<u32>(tables + ((a >>> 24) << 2), 12 << 10)) ^ rest);
     at += 16;
   }
   while (at < end) {
