@@ -6,6 +6,9 @@
 import {
   BLOCK_SIZE,
   FORMAT_VERSION,
+  JOURNAL_FILE_ID,
+  JOURNAL_MAGIC,
+  JOURNAL_MAGIC_VALUE,
   MAGIC_HI,
   MAGIC_LO,
   META_BYTES,
@@ -327,38 +330,31 @@ export function checkBounds(meta: Meta, fileBytes: number, name: string): void {
   }
 }
 
-/** Bytes of a fresh slot that can be anything but zero: fixed fields and one journal extent. */
-const FRESH_BYTES = META_EXTENTS + 8;
-
 /**
- * Whether these bytes are what an interrupted creation leaves: as long as a fresh file at most, nothing behind the meta slots, and every slot empty, fresh or the beginning of a
- * fresh one. `whole` is the whole file.
+ * Whether these bytes (the whole file) are what an interrupted creation leaves. Creation sets the length of a fresh file, writes slot A1, then zeros over the journal,
+ * then the other slots, each behind the sync of the step before. So either A1 is that of a fresh file, no slot of the next generation is valid and nothing in the
+ * journal was ever written under that file id; or nothing but A1 holds anything, and the file is `freshLengths` long unless it is all zeros.
  */
-export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum): boolean {
-  for (let i = META_BYTES; i < whole.length; i++) if (whole[i] !== 0) return false;
-  for (let slot = 0; slot < META_SLOTS; slot++) {
-    const bytes = new Uint8Array(BLOCK_SIZE);
-    bytes.set(whole.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE));
-    if (bytes.subarray(FRESH_BYTES).some((byte) => byte !== 0)) return false;
-    if (hasMagic(bytes)) {
-      const view = viewOf(bytes);
-      if (view.getUint32(META_CRC, true) === checksum(bytes)) {
-        const meta = readMeta(bytes);
-        if (meta.generation > 1 || meta.frame !== 0 || meta.extents.length !== 1) return false;
-      }
-    } else if (!isMagicPrefix(bytes)) return false;
+export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum, freshLengths: readonly number[]): boolean {
+  const blocks: Uint8Array[] = [];
+  for (let at = 0; at < Math.max(whole.length, META_BYTES); at += BLOCK_SIZE) {
+    const block = new Uint8Array(BLOCK_SIZE);
+    block.set(whole.subarray(at, at + BLOCK_SIZE));
+    blocks.push(block);
   }
-  return true;
+  const valid = (block: Uint8Array): boolean => hasMagic(block) && viewOf(block).getUint32(META_CRC, true) === checksum(block);
+  const [first, ...rest] = blocks as [Uint8Array, ...Uint8Array[]];
+  if (!valid(first)) return rest.every(isBlank) && (isBlank(first) || freshLengths.includes(whole.length));
+  const meta = readMeta(first);
+  if (meta.generation !== 0 || meta.frame !== 0 || !freshLengths.includes(whole.length)) return false;
+  if (valid(blocks[1]!) || valid(blocks[3]!)) return false;
+  const id = toHex(first.subarray(META_FILE_ID, META_FILE_ID + 8));
+  return !blocks.slice(META_SLOTS).some((block) =>
+    viewOf(block).getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE &&
+    toHex(block.subarray(JOURNAL_FILE_ID, JOURNAL_FILE_ID + 8)) === id
+  );
 }
 
-/** The magic cut short: some of its bytes, then only zeros. */
-function isMagicPrefix(bytes: Uint8Array): boolean {
-  const magic = new Uint8Array(8);
-  const view = viewOf(magic);
-  view.setUint32(0, MAGIC_LO, true);
-  view.setUint32(4, MAGIC_HI, true);
-  let same = 0;
-  while (same < 8 && bytes[same] === magic[same]) same++;
-  for (let i = same; i < bytes.length; i++) if (bytes[i] !== 0) return false;
-  return true;
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }

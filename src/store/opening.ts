@@ -1,6 +1,6 @@
 // Opening: choosing the state, making a new file, recovery, and the epoch under which this handle writes.
 import { META_BITMAP, META_BYTES, META_FILE_ID, META_PAGE_COUNT, OK } from "../../assembly/format.ts";
-import { fail, ManifestError } from "../errors.ts";
+import { fail } from "../errors.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { kernelModule } from "../kernel/loader.ts";
 import type { Storage, StorageLock } from "../storage/storage.ts";
@@ -93,18 +93,10 @@ class Opening {
     return await this.#openExisting(chooseMeta(region, this.#checksum, this.#storage.name));
   }
 
-  /** Whether the file is what an interrupted creation leaves, and no readable state besides. */
   #isInterrupted(size: number): boolean {
     const whole = new Uint8Array(size);
     this.#file.read(0, whole);
-    if (!isInterruptedCreation(whole, this.#checksum)) return false;
-    try {
-      const { current } = chooseMeta(whole.subarray(0, META_BYTES), this.#checksum, this.#storage.name);
-      return current.pageCount * 2 ** current.pageShift > size;
-    } catch (error) {
-      if (error instanceof ManifestError) return true;
-      throw error;
-    }
+    return isInterruptedCreation(whole, this.#checksum, FRESH_LENGTHS);
   }
 
   #init(pageShift: number, fileId: Uint8Array): void {
@@ -214,3 +206,6 @@ class Opening {
 export function freshBytes(pageSize: number): number {
   return (Math.ceil(META_BYTES / pageSize) + Math.ceil(INITIAL_BYTES / pageSize)) * pageSize;
 }
+
+/** Lengths that a fresh file can have. */
+const FRESH_LENGTHS: readonly number[] = [12, 13, 14, 15, 16].map((shift) => freshBytes(2 ** shift));

@@ -2,7 +2,7 @@
 //
 //   commit       group blocks → sync → receipts. The state is published and acknowledged only behind the sync (durability "sync").
 //   checkpoint   pages and zeros of a new journal extent → sync → copy 1 of the older meta slot → sync → copy 2 → sync → the journal behind it is free.
-//   creation     zeros up to the fresh file's length → sync → four meta slots → sync.
+//   creation     length → sync → meta slot A1 → sync → zeros over the journal → sync → the other three slots → sync.
 //   opening      behind a clean close: copy 1 of a meta generation with the new epoch → sync → copy 2, which the next sync covers. Otherwise repair of a
 //                copy of the newest generation, then a checkpoint that adopts what was replayed.
 //
@@ -100,9 +100,6 @@ export async function createFile(
   durability: number,
   checksum: (bytes: Uint8Array) => number,
 ): Promise<void> {
-  if (file.size() > 0) file.truncate(0);
-  writeZeros(file, 0, pages * pageSize);
-  await file.syncLater();
   const region = new Uint8Array(META_BYTES);
   for (const generation of [0, 1]) {
     const bytes = kernelPart.slice() as Uint8Array<ArrayBuffer>;
@@ -119,7 +116,15 @@ export async function createFile(
     });
     for (const copy of [1, 2] as const) region.set(sealSlot(bytes, copy, checksum), slotOffset(generation, copy));
   }
-  file.write(0, region);
+  if (file.size() > 0) file.truncate(0);
+  file.truncate(pages * pageSize);
+  await file.syncLater();
+  // From here on the file is known as an interrupted creation until a slot of generation 1 is valid.
+  file.write(0, region.subarray(0, BLOCK_SIZE));
+  await file.syncLater();
+  writeZeros(file, META_BYTES, pages * pageSize);
+  await file.syncLater();
+  file.write(BLOCK_SIZE, region.subarray(BLOCK_SIZE));
   await file.syncLater();
 }
 

@@ -35,12 +35,13 @@ const decoder = new TextDecoder();
 class Subject {
   store!: Store;
   readonly model = new Model();
-  readonly disk = new SimDisk();
+  readonly disk: SimDisk;
   readonly random: Random;
   options: StoreOptions = BASE;
 
-  constructor(random: Random) {
+  constructor(random: Random, garbage: boolean) {
     this.random = random;
+    this.disk = new SimDisk(new Uint8Array(0), { garbage });
   }
 
   #storage: CrashStorage | undefined;
@@ -126,7 +127,7 @@ async function verify(subject: Subject, image: Uint8Array, at: number, label: st
 /** Runs a workload, then crashes it at every call. Returns the number of distinct images. */
 async function crash(name: string, seed: number, images: number, workload: (subject: Subject) => Promise<void>): Promise<number> {
   const random = seeded(seed);
-  const subject = new Subject(random.fork(1));
+  const subject = new Subject(random.fork(1), seed % 2 === 0);
   await workload(subject);
   const seen = new Set<number>();
   const picks = random.fork(2);

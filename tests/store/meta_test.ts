@@ -188,18 +188,32 @@ test("isInterruptedCreation: takes what a creation leaves behind, and nothing el
       fresh.set(sealSlot(bytes, copy, checksum), slotOffset(generation, copy));
     }
   }
-  const is = (bytes: Uint8Array): boolean => isInterruptedCreation(bytes, checksum);
+  const is = (bytes: Uint8Array): boolean => isInterruptedCreation(bytes, checksum, [36 * 4096]);
   assert(is(new Uint8Array(1)));
   assert(is(new Uint8Array(36 * 4096)));
-  for (const cut of [1, 5, 8, 100, 4096, 4100, 12288, 16383]) {
+  const garbage = seeded(9).bytes(META_BYTES);
+  for (const cut of [1, 5, 8, 100, 4095, 4096]) {
     const bytes = fresh.slice();
     bytes.fill(0, cut, META_BYTES);
-    assert(is(bytes), `cut at ${cut}`);
+    assert(is(bytes), `A1 cut at ${cut}`);
+    bytes.set(garbage.subarray(0, cut));
+    assert(cut === 4096 || is(bytes), `A1 garbage up to ${cut}`);
   }
-  const journal = fresh.slice();
-  journal[20_000] = 1;
-  assert(!is(journal));
-  const text = new Uint8Array(36 * 4096);
+  const others = fresh.slice();
+  others.set(seeded(10).bytes(others.length - 4096), 4096);
+  assert(is(others), "A1 and garbage");
+  const both = others.slice();
+  both.set(garbage.subarray(0, 4096));
+  assert(!is(both));
+  assert(!is(fresh), "complete");
+  const lost = fresh.slice();
+  for (const slot of [1, 3]) lost.fill(7, slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE);
+  assert(is(lost), "a file without a commit");
+  const view = new DataView(lost.buffer);
+  view.setUint32(20_480 + 4, 0x314a4257, true);
+  lost.set(FILE.subarray(0, 8), 20_480 + 8);
+  assert(!is(lost), "one with a commit");
+  const text = new Uint8Array(36 * 4096 + 1);
   text.set(new TextEncoder().encode("#!/bin/sh"));
   assert(!is(text));
   const used = new Uint8Array(36 * 4096);
