@@ -6,11 +6,13 @@ export interface JobResult {
   failures: string[];
   /** A word or two for the progress line. */
   note?: string;
+  /** What was measured, shown below the progress line. */
+  figures?: string[];
 }
 
 /** One piece of the gate that can run beside others. */
 export interface Job {
-  /** Stage for the summary: "static", "deno", "bun", "node", "workerd", "traps". */
+  /** Stage for the summary: "static", "deno", "bun", "node", "scale", "workerd", "traps". */
   stage: string;
   name: string;
   /** Longest first: seconds it took last time, Infinity when unknown. */

@@ -1,21 +1,32 @@
 // `deno task test`: the whole gate. Ends with one line `N passed, N failed`; the exit code is 0 only when nothing failed.
 //
-//   --only TEXT          only test files whose path contains TEXT (may be repeated)
+//   --only TEXT          only test files, and proofs at full size, whose path contains TEXT (may be repeated)
 //   --name PATTERN       only tests whose name matches the pattern
 //   --runtime NAME       only on deno, bun or node (may be repeated)
 //   --static             only formatting, lint, types, docs, package and kernel
-//   --stage NAME         only this stage: static, deno, bun, node, workerd, traps (may be repeated)
+//   --stage NAME         only this stage: static, deno, bun, node, scale, workerd, traps (may be repeated)
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Finished, type Job, runPool } from "./gate.ts";
 import { staticJobs } from "./test_static.ts";
-import { differences, type Ran, readTimings, type RuntimeName, RUNTIMES, suiteJobs, testFiles, writeTimings } from "./test_suite.ts";
+import {
+  differences,
+  type Ran,
+  readTimings,
+  type RuntimeName,
+  RUNTIMES,
+  scaleFiles,
+  scaleJobs,
+  suiteJobs,
+  testFiles,
+  writeTimings,
+} from "./test_suite.ts";
 import { trapJobs } from "./test_traps.ts";
 import { workerdJobs } from "./test_workerd.ts";
 import { findRuntimes } from "./tools.ts";
 
 const OFFLINE_MAP = "tests/offline.json";
-const STAGES = ["static", ...RUNTIMES, "workerd", "traps"];
+const STAGES = ["static", ...RUNTIMES, "scale", "workerd", "traps"];
 const WIDTH = Math.max(1, Math.min(2, navigator.hardwareConcurrency));
 
 const { values } = parseArgs({
@@ -34,7 +45,8 @@ function chosenStages(): Set<string> {
   const unknown = asked.filter((stage) => !STAGES.includes(stage));
   if (unknown.length > 0) throw new Error(`Cannot run stage ${unknown.join(", ")}: there are ${STAGES.join(", ")}`);
   if (asked.length > 0) return new Set(asked);
-  return new Set(values.only !== undefined || values.name !== undefined ? RUNTIMES : STAGES);
+  if (values.only !== undefined) return new Set([...RUNTIMES, "scale"]);
+  return new Set(values.name !== undefined ? RUNTIMES : STAGES);
 }
 
 async function jsrAnswers(): Promise<boolean> {
@@ -51,14 +63,17 @@ function report({ job, result, seconds }: Finished): void {
   const mark = result.failures.length === 0 ? "ok  " : "FAIL";
   const note = result.note === undefined ? "" : `, ${result.note}`;
   console.log(`${mark} ${job.stage.padEnd(7)} ${job.name}  (${result.passed} passed, ${seconds.toFixed(1)} s${note})`);
+  for (const figure of result.figures ?? []) console.log(`     ${figure}`);
   for (const failure of result.failures) console.log(`     ${failure.replaceAll("\n", "\n     | ")}`);
 }
 
 const start = performance.now();
 const stages = chosenStages();
-const on = RUNTIMES.filter((runtime) => stages.has(runtime));
-const files = testFiles().filter((file) => values.only?.some((text) => file.includes(text)) ?? true);
-if (files.length === 0) throw new Error(`Cannot find a test file: none contains ${values.only}`);
+const chosen = (file: string): boolean => values.only?.some((text) => file.includes(text)) ?? true;
+const files = testFiles().filter(chosen);
+const on = files.length === 0 ? [] : RUNTIMES.filter((runtime) => stages.has(runtime));
+const proofs = stages.has("scale") ? scaleFiles().filter(chosen) : [];
+if (values.only !== undefined && on.length + proofs.length === 0) throw new Error(`Cannot find a test file: none contains ${values.only}`);
 
 mkdirSync(".build", { recursive: true });
 const importMap = await jsrAnswers() ? undefined : OFFLINE_MAP;
@@ -67,9 +82,10 @@ console.log(`@std/assert: ${importMap === undefined ? "from JSR" : "JSR does not
 const ran: Ran = new Map();
 const jobs: Job[] = [];
 if (stages.has("static")) jobs.push(...staticJobs(importMap));
-if (on.length + Number(stages.has("workerd")) + Number(stages.has("traps")) > 0) {
+if (on.length + proofs.length + Number(stages.has("workerd")) + Number(stages.has("traps")) > 0) {
   const runtimes = await findRuntimes();
   if (on.length > 0) jobs.push(...await suiteJobs({ runtimes, on: on as RuntimeName[], files, importMap, name: values.name, ran }));
+  jobs.push(...scaleJobs({ runtimes, files: proofs, importMap, name: values.name }));
   if (stages.has("workerd")) jobs.push(...await workerdJobs(runtimes));
   if (stages.has("traps")) jobs.push(...await trapJobs(runtimes));
 }

@@ -17,6 +17,9 @@ const BUNDLES = ".build/tests";
 const REPORTS = ".build/reports";
 const TIMINGS = ".build/timings.json";
 const TIMEOUT_SECONDS = 1800;
+const FIGURE = "figure: ";
+/** Proofs at full size: each starts processes of all three runtimes itself, so Deno runs it, once. */
+const SCALE = "tests/proofs/scale";
 
 /** Names of the tests that ran, by runtime and file. */
 export type Ran = Map<RuntimeName, Map<string, string[]>>;
@@ -36,6 +39,12 @@ export interface SuiteOptions {
 export function testFiles(): string[] {
   return readdirSync("tests", { recursive: true }).map((name) => `tests/${String(name).replaceAll("\\", "/")}`)
     .filter((path) => path.endsWith("_test.ts")).sort();
+}
+
+/** Every proof at full size, sorted. */
+export function scaleFiles(): string[] {
+  if (!existsSync(SCALE)) return [];
+  return readdirSync(SCALE).filter((name) => name.endsWith("_proof.ts")).map((name) => `${SCALE}/${name}`).sort();
 }
 
 /** Seconds that jobs took in earlier runs, by stage and name. */
@@ -146,7 +155,12 @@ async function runFile(options: SuiteOptions, runtime: RuntimeName, file: string
     for (const item of cases.filter((item) => item.skipped)) failures.push(`${runtime} ${file}: skipped: ${item.name}`);
     if (cases.length === 0 && failures.length === 0) failures.push(`${runtime} ${file}: no test ran\n${tail(output.text)}`);
   }
-  return { passed: ran.length - bad.length, failures };
+  return { passed: ran.length - bad.length, failures, figures: figuresIn(output.text) };
+}
+
+/** What a test measured: the lines that begin with the word. */
+function figuresIn(text: string): string[] {
+  return text.split("\n").filter((line) => line.startsWith(FIGURE)).map((line) => line.slice(FIGURE.length));
 }
 
 /** One job for every test file and runtime. Bundles first when Bun or Node take part. */
@@ -158,10 +172,27 @@ export async function suiteJobs(options: SuiteOptions): Promise<Job[]> {
     options.ran.set(runtime, new Map());
     for (const file of options.files) {
       const weight = timings[`${runtime} ${file}`] ?? 1000;
-      jobs.push({ stage: runtime, name: file, weight, run: () => runFile(options, runtime, file) });
+      jobs.push({
+        stage: runtime,
+        name: file,
+        weight,
+        run: async () => ({ ...await runFile(options, runtime, file), figures: undefined }), // the same on three runtimes: in the log only
+      });
     }
   }
   return jobs;
+}
+
+/** One job for every proof at full size. */
+export function scaleJobs(options: Omit<SuiteOptions, "on" | "ran">): Job[] {
+  const alone: SuiteOptions = { ...options, on: ["deno"], ran: new Map([["deno", new Map()]]) };
+  const timings = readTimings();
+  return options.files.map((file) => ({
+    stage: "scale",
+    name: file,
+    weight: timings[`scale ${file}`] ?? 1000,
+    run: () => runFile(alone, "deno", file),
+  }));
 }
 
 /** Where the runtimes did not run the same tests, in words. */
