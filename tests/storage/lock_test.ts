@@ -201,11 +201,16 @@ test("FileStorage.lock: a holder that has ended but was not waited for is dead",
   if (!existsSync("/proc/self/stat")) return;
   await withFolder(async (folder) => {
     const path = join(folder, "store.waybill");
-    // The inner shell ends at once; what its parent has become never waits for it.
-    const parent = spawn("sh", ["-c", "sh -c 'exit 0' & echo $!; exec sleep 600"], { stdio: ["ignore", "pipe", "inherit"] });
+    // The inner shell ends when it has read a line, which comes only when its parent has become what never waits for it: a shell would still wait.
+    const parent = spawn("sh", ["-c", "exec 3<&0; sh -c 'read line' <&3 & echo $!; exec sleep 600 3<&-"], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     const pid = Number(await new Promise<string>((done) => createInterface({ input: parent.stdout! }).once("line", done)));
+    const turn = (): Promise<void> => new Promise((done) => setTimeout(done, 5));
     try {
-      while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await new Promise((done) => setTimeout(done, 5));
+      while (!readFileSync(`/proc/${parent.pid}/stat`, "utf8").includes("(sleep)")) await turn();
+      parent.stdin!.end("end\n");
+      while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await turn();
       const own = openFile(path, { create: true, locking: "claim" });
       const { holder } = own.lock(lockRequest());
       own.close();
