@@ -190,7 +190,7 @@ export function scaleJobs(options: Omit<SuiteOptions, "on" | "ran">): Job[] {
   return options.files.map((file) => ({
     stage: "scale",
     name: file,
-    weight: timings[`scale ${file}`] ?? 1000,
+    weight: timings[`scale ${file}`] ?? 2000, // before the suite: some take minutes
     run: () => runFile(alone, "deno", file),
   }));
 }
