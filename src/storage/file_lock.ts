@@ -116,6 +116,7 @@ export class FileLock implements StorageLock {
     const answer = tryClaim(this.#fs, `${this.#target.path}.lock.d`, this.#lockFd, record);
     if (!("stands" in answer)) this.#failLocked(answer);
     this.#claim = answer;
+    this.#openData();
     this.#record = record;
     this.#previous = answer.previous;
   }
@@ -137,8 +138,8 @@ export class FileLock implements StorageLock {
     return fd;
   }
 
-  // The second lock, on the file itself. Only "busy" matters: where it cannot be had, the first one stands alone.
-  #lockData(): void {
+  // A file that was replaced since it was opened must not be claimed: who opens the path now opens another one.
+  #openData(): void {
     const { path, name, identity } = this.#target;
     const { O_RDWR = 2, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = this.#fs.constants;
     this.#dataFd = this.#fs.openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
@@ -146,7 +147,12 @@ export class FileLock implements StorageLock {
     if (`${dev}:${ino}` !== identity) {
       fail("FILE_MOVED", `Cannot lock "${name}": another file has taken its place`, { handle: "closed", detail: { file: name } });
     }
-    const kernel = tryKernelLock(this.#fs, this.#dataFd, path);
+  }
+
+  // The second lock, on the file itself. Only "busy" matters: where it cannot be had, the first one stands alone.
+  #lockData(): void {
+    this.#openData();
+    const kernel = tryKernelLock(this.#fs, this.#dataFd, this.#target.path);
     if (kernel === "busy") this.#failLocked(undefined);
     if (kernel !== "unsupported") this.#kernel.push(kernel);
   }

@@ -119,7 +119,9 @@ export class Checkpointer {
     const given = options.shrink ? journal.extents.slice(1) : [];
     for (const { page, pages } of given) io.run(() => x.extentFree(page, pages), "shorten the journal");
     const frame = x.versionFrame(-1);
-    const frozen = options.force === true || extent !== undefined || given.length > 0 || frame !== this.#core.meta.frame;
+    // Compaction and the end of dropped tables leave pages without places though no frame was applied.
+    const changed = frame !== this.#core.meta.frame || x.unplacedPages() > 0 || x.dirtyRunPages() > 0;
+    const frozen = options.force === true || extent !== undefined || given.length > 0 || changed;
     const head = journal.mark();
     const start = options.shrink ? { extent: 0, block: 0 } : options.far ? journal.farPosition() : head;
     const kept = options.shrink ? journal.extents.slice(0, 1) : journal.extents;

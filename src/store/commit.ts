@@ -89,6 +89,8 @@ export class Committer {
   #held = false;
   #unsynced: { sequence: number; frame: number; group: number } | undefined;
   #flushTimer: Timer | undefined;
+  /** The sync of relaxed commits that is under way. */
+  #flushing: Promise<void> | undefined;
   #idleTimer: Timer | undefined;
   #lastCommit = 0;
 
@@ -421,8 +423,7 @@ export class Committer {
   #pressed(): boolean {
     const { journal, kernel, frames } = this.#core;
     const x = kernel.exports;
-    if (journal.sinceFreeze * 2 > journal.capacity) return true;
-    return x.unplacedPages() * 2 > frames || x.dirtyRunPages() > frames;
+    return journal.due || x.unplacedPages() * 2 > frames || x.dirtyRunPages() > frames;
   }
 
   #boundary(): void {
@@ -493,7 +494,7 @@ export class Committer {
 
   #journalPressed(): boolean {
     const { journal } = this.#core;
-    return this.#core.options.durability !== "none" && (journal.sinceFreeze * 2 > journal.capacity || !this.#roomForOne());
+    return this.#core.options.durability !== "none" && (journal.due || !this.#roomForOne());
   }
 
   #roomForOne(): boolean {
@@ -598,9 +599,20 @@ export class Committer {
   async flush(): Promise<void> {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
+    // One that is under way covers only what was written before it began.
+    while (this.#flushing) await this.#flushing;
     const upTo = this.#unsynced;
     if (!upTo) return;
     this.#unsynced = undefined;
+    this.#flushing = this.#flushTo(upTo);
+    try {
+      await this.#flushing;
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #flushTo(upTo: { sequence: number; frame: number; group: number }): Promise<void> {
     const before = this.#core.durableSequence;
     try {
       await this.#core.file.syncLater();

@@ -9,7 +9,7 @@ import type { Core } from "./core.ts";
 import { toHex } from "./meta.ts";
 import { bigEndian, stageRaw } from "./raw_ops.ts";
 import type { Resolution, Staged } from "./types.ts";
-import type { View } from "./views.ts";
+import type { Scan, View } from "./views.ts";
 
 const PRUNE_EVERY = 1024;
 const KEEP = 2048;
@@ -130,7 +130,15 @@ export function pruneCommits(kernel: Kernel, frame: number): Staged {
 export function resolveCommit(view: View, text: string): Resolution {
   parseCommitId(text);
   const base = parseInt(text.slice(0, 12), 16);
-  using scan = view.tree(TABLE_ID_COMMITS).scan({ lower: bigEndian(base), lowerExclusive: true });
+  const scan = view.tree(TABLE_ID_COMMITS).scan({ lower: bigEndian(base), lowerExclusive: true });
+  try {
+    return find(scan, text) ?? { state: base + 1 >= floorOf(view.frame) ? "not_applied" : "expired" };
+  } finally {
+    scan.close();
+  }
+}
+
+function find(scan: Scan, text: string): Resolution | undefined {
   while (scan.next(512, 1 << 16) > 0) {
     for (let row = 0; row < scan.rows; row++) {
       const value = scan.value(row);
@@ -141,5 +149,5 @@ export function resolveCommit(view: View, text: string): Resolution {
       return { state: "applied", sequence: Number(sequence), frame: Number(frame) };
     }
   }
-  return { state: base + 1 >= floorOf(view.frame) ? "not_applied" : "expired" };
+  return undefined;
 }

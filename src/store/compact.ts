@@ -83,13 +83,15 @@ async function moveRuns(context: CompactContext, table: number, limit: number): 
   let after: Uint8Array | undefined;
   for (;;) {
     const high: Uint8Array[] = [];
-    {
-      using scan = newest.tree(table).scan(after ? { lower: after, lowerExclusive: true } : {});
+    const scan = newest.tree(table).scan(after ? { lower: after, lowerExclusive: true } : {});
+    try {
       if (scan.next(512, 1 << 18) === 0) return;
       for (let row = 0; row < scan.rows; row++) {
         if (scan.isRun(row) && runs.describe(scan.valueAddress(row)).page >= limit) high.push(scan.key(row));
       }
       after = scan.key(scan.rows - 1);
+    } finally {
+      scan.close();
     }
     for (const key of high) {
       await committer.commit({

@@ -6,7 +6,7 @@ import { fail, failLimit, failType } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { type RawOp, stageRaw } from "./raw_ops.ts";
 import type { Staged, TableDefinition, TableInfo } from "./types.ts";
-import type { View } from "./views.ts";
+import type { Scan, View } from "./views.ts";
 
 const NAME_MAX = 255;
 const SCHEMA_MAX = 1 << 20;
@@ -67,7 +67,16 @@ export class Registry {
 
   #read(view: View): Map<string, TableInfo> {
     const tables = new Map<string, TableInfo>();
-    using scan = view.tree(TABLE_ID_TABLES).scan();
+    const scan = view.tree(TABLE_ID_TABLES).scan();
+    try {
+      this.#collect(scan, tables);
+    } finally {
+      scan.close();
+    }
+    return tables;
+  }
+
+  #collect(scan: Scan, tables: Map<string, TableInfo>): void {
     while (scan.next(256, 1 << 18) > 0) {
       // Overflowing schemas are read by calls that leave the batch alone.
       const rows = Array.from({ length: scan.rows }, (_, row) => ({ key: scan.key(row), value: scan.value(row) }));
@@ -83,7 +92,6 @@ export class Registry {
         tables.set(name, { id: new DataView(value.buffer, value.byteOffset).getUint32(0, true), name, schema: value.subarray(ROW_HEADER) });
       }
     }
-    return tables;
   }
 
   /** Stages the creation of tables; `ids` is filled in. */

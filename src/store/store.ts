@@ -251,8 +251,12 @@ export class Store {
     this.#checkOpen("check");
     const force = new DataView(this.#core.meta.bytes.buffer).getUint32(META_BITMAP, true) === 0;
     if (!this.readOnly) await this.#committer.checkpoint({ force });
-    using _pinned = this.#readers.open();
-    return await checkFile(this.#core, this.#core.meta, 2);
+    const pinned = this.#readers.open();
+    try {
+      return await checkFile(this.#core, this.#core.meta, 2);
+    } finally {
+      pinned.close();
+    }
   }
 
   /** Resolves when everything applied before the call is durable. */
@@ -270,8 +274,12 @@ export class Store {
     this.#checkOpen("resolve a commit");
     await this.#committer.settled();
     if (this.#core.failure) this.#core.checkWritable("resolve a commit");
-    using transaction = this.#readers.open();
-    return resolveCommit(transaction, commitId);
+    const transaction = this.#readers.open();
+    try {
+      return resolveCommit(transaction, commitId);
+    } finally {
+      transaction.close();
+    }
   }
 
   /** Numbers about the store. */

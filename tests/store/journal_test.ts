@@ -85,8 +85,8 @@ test("Journal: an empty journal takes the largest group and the largest transact
   }
 });
 
-test("Journal: grows to 64 MiB or a quarter of the tree, a small tree's to 8 MiB", () => {
-  for (const [treePages, limit] of [[0, 8], [8192, 8], [16_384, 16], [100_000, 64], [1_000_000, 64]]) {
+test("Journal: grows to 64 MiB or a quarter of the tree, a small tree's to 16 MiB", () => {
+  for (const [treePages, limit] of [[0, 16], [16_384, 16], [32_768, 32], [100_000, 64], [1_000_000, 64]]) {
     const journal = new Journal(12, EXTENTS, { extent: 0, block: 0, group: 1 });
     for (let more = journal.growth(treePages!); more > 0; more = journal.growth(treePages!)) journal.append({ page: 1000, pages: more });
     const bytes = journal.capacity * 4096;
