@@ -17,6 +17,7 @@ import { corruptPage, needPage, setWord } from "./ctrl";
 import { crc32c } from "./crc32c";
 import {
   CTRL_OUT_AT,
+  CTRL_OUT_COUNT,
   CTRL_OUT_PAGE,
   DONE,
   INVARIANT,
@@ -41,7 +42,7 @@ import {
 import { listAt, listCount, listEntry, listInit, listPush, listSetCount } from "./list";
 import { allocate, allocateForever, release } from "./mem";
 import { pageProblem } from "./page";
-import { sealEntry, SEAL_CRC, SEAL_SPILL } from "./seal_table";
+import { sealEntry, SEAL_CRC, SEAL_SPILL, sealSpilledBelow } from "./seal_table";
 
 export const FRAME_ID: usize = 4;
 export const FRAME_VERSION: usize = 8;
@@ -99,6 +100,13 @@ let virtualFree: u32 = 0;
 const spillFree = memory.data(16, 8); // list of free spill places
 let spillNextPlace: u32 = 0;
 let spillStart: u32 = 0;
+/** Pages that lie at spill places and are needed. */
+let spillLive: u32 = 0;
+/** Where the place of the page being moved to a higher spill place is kept, and the place it goes to. */
+let moveAt: usize = 0;
+let movePlace: u32 = 0;
+/** Unplaced ids below this have been looked at by spillBelow. */
+let moveIndex: u32 = 1;
 let spillFrame: usize = 0;
 let spillPlace: u32 = 0;
 
@@ -354,13 +362,15 @@ export function recycle(id: u32): void {
   const e = virtualEntry(id);
   const state = load<u32>(e, VIRTUAL_STATE);
   if (state == V_RESIDENT) dropFrame(<usize> load<u32>(e));
-  else if (state == V_SPILLED) store<u32>(listPush(spillFree), load<u32>(e, VIRTUAL_PLACE));
+  else if (state == V_SPILLED) freeSpill(load<u32>(e, VIRTUAL_PLACE));
   if (state != V_PLACED) freeVirtual(id);
 }
 
 /** The spill place of a page that now has a real one may be used again. */
 export function freeSpill(place: u32): void {
-  store<u32>(listPush(spillFree), place);
+  spillLive--;
+  // A place below the start is no spill place any more.
+  if (place >= spillStart) store<u32>(listPush(spillFree), place);
 }
 
 /** A place is given to another page: what the cache still holds of the old one goes. */
@@ -482,7 +492,7 @@ export function frameInstall(): i32 {
     store<u32>(e, V_RESIDENT, VIRTUAL_STATE);
     store<u32>(frame - FRAME_ID, wantId);
     store<u32>(frame - FRAME_FLAGS, DIRTY);
-    store<u32>(listPush(spillFree), wantPlace);
+    freeSpill(wantPlace);
     dirtyCount++;
     return OK;
   }
@@ -491,7 +501,7 @@ export function frameInstall(): i32 {
   tableInsert(wantId, frame);
   if (wantKind == W_FROZEN) {
     const e = sealEntry(wantId);
-    store<u32>(listPush(spillFree), load<u32>(e, SEAL_SPILL));
+    freeSpill(load<u32>(e, SEAL_SPILL));
     store<u32>(e, 0, SEAL_SPILL);
     store<u32>(frame - FRAME_FLAGS, DIRTY | FROZEN);
     dirtyCount++;
@@ -516,23 +526,50 @@ export function frameAbandon(): void {
 
 // ---- spilling -----------------------------------------------------------------------------------------------
 
-/** Pages from here on are free for spilling. */
+/** Pages from here on are free for spilling; those spilled lower stay until they are moved (spillBelow). */
 export function spillBase(page: u32): void {
   spillStart = page;
-  if (spillNextPlace < page) spillNextPlace = page;
+  spillNextPlace = max(spillNextPlace, page);
+  listSetCount(spillFree, 0);
+  moveIndex = 1;
 }
 
 /** Pages spilled and not taken back or forgotten; 0 lets the file's tail be cut. */
 export function spilledPages(): u32 {
-  return spillNextPlace - spillStart - listCount(spillFree);
+  return spillLive;
 }
 
 /** Nothing is spilled: the next place is the first again. */
 export function spillReset(page: u32): void {
-  if (spilledPages()) return;
+  if (spillLive) return;
   listSetCount(spillFree, 0);
   spillStart = page;
   spillNextPlace = page;
+}
+
+/** The next page spilled below the start: the host copies page CTRL_OUT_PAGE to page CTRL_OUT_COUNT, then calls spillMoved. OK or DONE. */
+export function spillBelow(): i32 {
+  moveAt = 0;
+  for (const n = listCount(virtuals); moveIndex < n && !moveAt; moveIndex++) {
+    const e = listEntry(virtuals, moveIndex);
+    if (load<u32>(e, VIRTUAL_STATE) == V_SPILLED && load<u32>(e, VIRTUAL_PLACE) < spillStart) moveAt = e + VIRTUAL_PLACE;
+  }
+  if (!moveAt) {
+    const e = sealSpilledBelow(spillStart);
+    if (!e) return DONE;
+    moveAt = e + SEAL_SPILL;
+  }
+  movePlace = spillNextPlace++;
+  setWord(CTRL_OUT_PAGE, load<u32>(moveAt));
+  setWord(CTRL_OUT_COUNT, movePlace);
+  return OK;
+}
+
+/** The page named by spillBelow has been copied. */
+export function spillMoved(): void {
+  assert(moveAt != 0);
+  store<u32>(moveAt, movePlace);
+  moveAt = 0;
 }
 
 /** Chooses an old dirty page, frozen or not, that the running operation does not use. */
@@ -575,6 +612,7 @@ export function spillDone(): void {
   assert(frame != 0);
   spillFrame = 0;
   again = true;
+  spillLive++;
   const id = load<u32>(frame - FRAME_ID);
   const crc = crc32c(frame + 4, pageSize - 4, 0);
   spills++;

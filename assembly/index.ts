@@ -30,7 +30,7 @@ export { codecRegister, codecRelease, codecTape } from "./codec";
 export { codecKeyDecode, codecKeyEncode, codecKeyEncodePrefix, codecKeySuccessor } from "./key";
 export { codecRecordDecode, codecRecordEncode } from "./record";
 export { rowsDecode } from "./rows";
-export { spillBase, spilledPages, spillDone, spillNext, spillReset } from "./frame";
+export { spillBase, spillBelow, spilledPages, spillDone, spillMoved, spillNext, spillReset } from "./frame";
 export { stateLoad, stateNew, stateSave, freezeBegin, freezeDone, sealLeft, sealNext, sealWritten } from "./freeze";
 export { pin as versionPin, pinnedPages, unpin as versionUnpin, versionFrame, versionSequence } from "./version";
 export { dropStep, treeClose, treeLevel, treeOpen, treeRows, treeRunPages } from "./roots";

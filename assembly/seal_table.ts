@@ -91,6 +91,20 @@ export function sealEntry(place: u32): usize {
   return 0;
 }
 
+/** An entry whose page lies at a spill place below `limit`, or 0. */
+export function sealSpilledBelow(limit: u32): usize {
+  for (let i = listCount(tables); i > 0; i--) {
+    const t = listEntry(tables, i - 1);
+    const end = <u32> 1 << load<u32>(t, T_BITS);
+    for (let k: u32 = 0; k < end; k++) {
+      const e = <usize> load<u32>(t) + (<usize> k << 4);
+      const spill = load<u32>(e, SEAL_SPILL);
+      if (load<u32>(e) && spill && spill < limit) return e;
+    }
+  }
+  return 0;
+}
+
 /** Adds a place to the newest table (page 0 is never a tree page) and returns its entry. */
 export function sealInsert(place: u32): usize {
   const t = listEntry(tables, listCount(tables) - 1);

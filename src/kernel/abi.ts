@@ -35,6 +35,10 @@ export interface KernelExports {
   spillDone(): void;
   /** Where spilled pages start: a page number beyond the end of the file. Set before the first spill; raising it later moves only new ones. */
   spillBase(page: number): void;
+  /** A page spilled below the start: copy page CTRL_OUT_PAGE to page CTRL_OUT_COUNT, then call `spillMoved`. OK or DONE. */
+  spillBelow(): Status;
+  /** The page named by `spillBelow` has been copied. */
+  spillMoved(): void;
   /** Pages spilled and still needed. */
   spilledPages(): number;
   /** When nothing is spilled: starts over at `page`. */

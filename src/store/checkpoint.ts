@@ -155,7 +155,7 @@ export class Checkpointer {
 
   async #perform(work: Work): Promise<void> {
     const core = this.#core;
-    const { environment } = core;
+    const { environment, io } = core;
     while (!work.sealed) {
       this.#alive();
       this.#sealSlice(work);
@@ -167,6 +167,7 @@ export class Checkpointer {
       while (work.zeroed < bytes) {
         this.#alive();
         const end = Math.min(bytes, work.zeroed + SLICE_BYTES);
+        io.clearSpills(work.extent.page, work.extent.pages);
         writeZeros(core.file, start + work.zeroed, start + end);
         work.zeroed = end;
         await environment.yield();

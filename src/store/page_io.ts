@@ -145,10 +145,19 @@ export class PageIo {
     x.spillReset(this.#spillBase);
   }
 
-  /** Throws when a freeze would write over spilled pages. */
-  #guardSpills(page: number, count: number): void {
-    if (page + count > this.#spillBase && this.#kernel.exports.spilledPages() > 0) {
-      fail("INVARIANT", "Cannot checkpoint: the file has grown into spilled pages");
+  /** Before pages are written where spilled ones may lie: those move up. */
+  clearSpills(page: number, count: number): void {
+    const { exports: x } = this.#kernel;
+    if (page + count <= this.#spillBase || x.spilledPages() === 0) return;
+    this.#spillBase = Math.max(page + count, x.filePages()) * 4 + this.#spillGap;
+    x.spillBase(this.#spillBase);
+    const bytes = new Uint8Array(this.#pageSize);
+    while (x.spillBelow() === OK) {
+      const from = this.#kernel.word(CTRL_OUT_PAGE);
+      const to = this.#kernel.word(CTRL_OUT_COUNT);
+      this.#file.read(from * this.#pageSize, bytes);
+      this.#file.write(to * this.#pageSize, bytes);
+      x.spillMoved();
     }
   }
 
@@ -160,7 +169,7 @@ export class PageIo {
     const source = kernel.word(CTRL_RUN_SOURCE);
     const last = kernel.word(CTRL_RUN_LAST);
     let page = kernel.word(CTRL_RUN_PAGE);
-    this.#guardSpills(page, 1 + middle + (last ? 1 : 0));
+    this.clearSpills(page, 1 + middle + (last ? 1 : 0));
     this.#file.write(page * size, kernel.u8.subarray(first, first + size));
     page += 1;
     if (middle) this.#file.write(page * size, kernel.u8.subarray(source, source + middle * size));
@@ -176,7 +185,7 @@ export class PageIo {
 
   /** Writes them. */
   writeSealed({ at, page, count }: SealedRun): void {
-    this.#guardSpills(page, count);
+    this.clearSpills(page, count);
     this.#file.write(page * this.#pageSize, this.#kernel.u8.subarray(at, at + count * this.#pageSize));
   }
 }
