@@ -13,6 +13,7 @@ const REACHES = [
   "spilled page",
   "journal wrap",
   "journal growth",
+  "journal mostly full",
   "parity rebuild",
   "group replayed",
   "crash",

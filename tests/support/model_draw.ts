@@ -42,7 +42,7 @@ export class Draw {
     const seed = random.u32();
     let roll = random.int(this.#totalLength);
     const [, most] = this.#shape.lengths.find(([weight]) => (roll -= weight) < 0)!;
-    const length = random.chance(0.02) ? most : random.int(most + 1);
+    const length = random.chance(most > LONGEST / 16 ? 0.1 : 0.02) ? most : random.int(most + 1);
     if (length === 0) this.#count("value of 0 bytes");
     if (length > this.#pageSize) this.#count("value beyond a page");
     if (length > LONGEST / 2) this.#count("value above 8 MiB");

@@ -150,7 +150,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Values up to 16 MiB: batches beyond the journal.
   huge: {
     seed: 4600,
-    operations: 1500,
+    operations: 2000,
     options: { syncMode: "inline" },
     caches: [256 * KIB, MIB],
     styles: ["paths", "numbers"],
@@ -158,7 +158,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     tables: 2,
     operationsEach: 4,
     operationsMany: 12,
-    lengths: [[10, 0], [50, 2 * KIB], [25, 60 * KIB], [10, MIB], [2, 16 * MIB]],
+    lengths: [[10, 0], [50, 2 * KIB], [25, 60 * KIB], [10, MIB], [4, 16 * MIB]],
     weights: { hold: 6, check: 1, compact: 1, crash: 1, fork: 0, reopen: 1, compare: 1, checkpoint: 6, fault: 2 },
   },
   // Syncs within 100 ms behind the receipt: a crash may take acknowledged commits back, in order.

@@ -26,6 +26,8 @@ export class ModelStorage extends WrappedStorage {
   shrinking = false;
   /** So many reads fail from now on. */
   failReads = 0;
+  /** Most microtasks that a sync off the event loop takes; now and then ten times as many. */
+  pace = 20;
   /** Reads that failed. */
   failed = 0;
   readonly #file: MemoryFile;
@@ -66,7 +68,7 @@ export class ModelStorage extends WrappedStorage {
   }
 
   override async syncAsync(): Promise<void> {
-    for (let turns = this.#random.int(this.#random.chance(0.1) ? 200 : 20); turns > 0; turns--) await null;
+    for (let turns = this.#random.int(this.#random.chance(0.1) ? 10 * this.pace : this.pace); turns > 0; turns--) await null;
     await super.syncAsync();
   }
 
