@@ -41,6 +41,7 @@ import {
   FRAME_CRC_HAS,
   FRAME_FLAGS,
   isUnplaced,
+  loosen,
   lookup,
   nextTick,
   pageSize,
@@ -234,7 +235,10 @@ function walk(at: usize, level: u32, roots: bool): i32 {
   const e = sealInsert(place);
   const entry = virtualEntry(id);
   if (load<u32>(entry, VIRTUAL_STATE) == V_RESIDENT) {
-    placeFrame(<usize> load<u32>(entry), place);
+    const frame = <usize> load<u32>(entry);
+    placeFrame(frame, place);
+    // Only the path to the page being placed has to stay: a version may have more dirty branches than there are frames.
+    loosen(frame);
   } else {
     store<u32>(e, load<u32>(entry, VIRTUAL_PLACE), SEAL_SPILL);
     store<u32>(e, load<u32>(entry, VIRTUAL_CRC), SEAL_CRC);
