@@ -1,6 +1,6 @@
 // Opening: choosing the state, making a new file, recovery, and the epoch under which this handle writes.
 import { META_BITMAP, META_BYTES, META_FILE_ID, META_PAGE_COUNT, OK } from "../../assembly/format.ts";
-import { fail } from "../errors.ts";
+import { fail, isManifestError } from "../errors.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { kernelModule } from "../kernel/loader.ts";
 import type { Storage, StorageLock } from "../storage/storage.ts";
@@ -37,10 +37,26 @@ export async function openCore(storage: Storage, options: ResolvedOptions): Prom
   const environment = options.environment;
   const lock = readOnly ? undefined : storage.lock({ now: environment.now(), nonce: nonce(options) });
   try {
+    if (readOnly) return await openBesideWriter(storage, options);
     return await new Opening(storage, options, readOnly, lock).open();
   } catch (error) {
     lock?.release();
     throw error;
+  }
+}
+
+/** Attempts to read a state that a writer in another process may be replacing. */
+const ATTEMPTS = 5;
+
+/** A reader takes no lock: what looks damaged may be the work of a writer between two reads. Damage that stays is damage. */
+async function openBesideWriter(storage: Storage, options: ResolvedOptions): Promise<Opened> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await new Opening(storage, options, true, undefined).open();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isManifestError(error) || error.kind !== "data" || error.code === "NOT_A_MANIFEST") throw error;
+      await options.environment.yield();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 // The store: tables of bytes in one page file. A facade; each part has a file of its own.
-import { META_BITMAP } from "../../assembly/format.ts";
-import { ManifestError } from "../errors.ts";
+import { META_BITMAP, META_BYTES } from "../../assembly/format.ts";
+import { isManifestError, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Storage } from "../storage/storage.ts";
 import { checkFile } from "./check.ts";
@@ -9,6 +9,7 @@ import { Committer } from "./commit.ts";
 import { resolveCommit } from "./commit_ids.ts";
 import { compactStore } from "./compact.ts";
 import type { Core } from "./core.ts";
+import { newestGeneration } from "./meta.ts";
 import { openCore } from "./opening.ts";
 import { resolveOptions } from "./options.ts";
 import { Readers, ReadTransaction } from "./readers.ts";
@@ -29,6 +30,17 @@ import { ARENA_START, type ReadContext, Scan, Tree, View } from "./views.ts";
 
 export type * from "./types.ts";
 export { ARENA_START, ReadTransaction, Scan, Tree, View };
+
+/** A reader beside a writer: a page that is not what it was has been reused when a newer generation exists, else it is damaged. */
+function expiredOr(core: Core, error: Error): Error {
+  if (!isManifestError(error) || error.code !== "CORRUPT_PAGE") return error;
+  const region = new Uint8Array(META_BYTES);
+  core.file.read(0, region);
+  if (newestGeneration(region, core.checksum, core.meta.fileId) <= core.meta.generation) return error;
+  return new ManifestError("SNAPSHOT_EXPIRED", "Cannot read: a writer has replaced the state that was opened; open again for the newest", {
+    cause: error,
+  });
+}
 
 /** A store over one storage. */
 export class Store {
@@ -56,6 +68,7 @@ export class Store {
     this.recovery = recovery;
     const fileId = new DataView(core.meta.bytes.buffer, 32, 16);
     const runs = new RunReader(kernel, file, core.pageSize, fileId.getUint32(0, true), fileId.getUint32(4, true));
+    if (file.readOnly) io.onDamage = runs.onDamage = (error) => expiredOr(core, error);
     this.#registry = new Registry(kernel);
     this.#context = {
       kernel,

@@ -336,6 +336,40 @@ test("Store: opened for reading it replays into memory and writes nothing", asyn
   await store.close();
 });
 
+test("Store: opened for reading beside a writer it sees one state, and says when that has been replaced", async () => {
+  const random = seeded(77);
+  const file = new MemoryFile();
+  const writer = await open(file, { cacheBytes: 1 << 20 });
+  const table = await writer.createTable("t", NO_SCHEMA);
+  const write = (round: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: 1500 }, (_, i) => put(writer, table, `key ${i}`, `${round} `.repeat(random.between(60, 100)))));
+  await write(0);
+  let expired = 0;
+  for (let round = 1; round < 30; round++) {
+    const reader = await Store.open(new MemoryStorage(file, { readOnly: true }), { cacheBytes: 0, environment: testEnvironment(round) });
+    const seen = reader.durableSequence;
+    assertEquals(seen, writer.durableSequence);
+    for (let more = random.int(4); more > 0; more--) {
+      await write(round);
+      if (random.chance(0.7)) await writer.checkpoint();
+    }
+    try {
+      using transaction = reader.read();
+      assertEquals([transaction.sequence, transaction.tree(table).rows], [seen, 1500]);
+      using scan = transaction.tree(table).scan();
+      const rounds = new Set<string>();
+      while (scan.next(10, 4096) > 0) for (let row = 0; row < scan.rows; row++) rounds.add(decoder.decode(scan.value(row)).split(" ")[0]!);
+      assertEquals(rounds.size, 1, "rows of one state");
+    } catch (error) {
+      assertEquals((error as ManifestError).code, "SNAPSHOT_EXPIRED", `${error}`);
+      expired++;
+    }
+    await reader.close();
+  }
+  assert(expired > 3 && expired < 29, `${expired} expired`);
+  await writer.close();
+});
+
 test("Store.scan: bounds, direction, keys only, values only, count", async () => {
   const store = await open();
   const table = await store.createTable("t", NO_SCHEMA);
