@@ -376,7 +376,7 @@ export class ModelRun {
     const roll = this.#random.int(4);
     if (roll < 2 && this.#held.length > 0) {
       const { transaction, tables } = this.#random.pick(this.#held);
-      return { view: transaction, tables, end: () => {} };
+      if (tables.size > 0) return { view: transaction, tables, end: () => {} };
     }
     if (roll === 2) return { view: this.#store.published, tables: this.#model.tables, end: () => {} };
     const transaction = this.#store.read();
@@ -545,6 +545,7 @@ export class ModelRun {
     this.#model.fall(sequence, tables, held);
     this.#model.settle(sequence, true);
     this.#count("crash");
+    if (tables.size === 0) await this.#finish(this.#create());
   }
 
   /** A copy of the file is opened beside, for reading only or as a successor would. */

@@ -76,11 +76,13 @@ export class ModelStorage extends WrappedStorage {
   image(): MemoryFile {
     const copy = new MemoryFile();
     const chunk = new Uint8Array(CHUNK);
-    const words = new BigUint64Array(chunk.buffer);
+    const words = new Int32Array(chunk.buffer);
     for (let at = 0; at < this.#file.size; at += CHUNK) {
       const length = this.#file.read(at, chunk);
       chunk.fill(0, length);
-      if (words.some((word) => word !== 0n)) copy.write(at, chunk.subarray(0, length));
+      let some = 0;
+      for (let i = 0; i < words.length; i++) some |= words[i]!;
+      if (some !== 0) copy.write(at, chunk.subarray(0, length));
     }
     copy.truncate(this.#file.size);
     return copy;
