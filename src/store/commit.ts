@@ -27,7 +27,7 @@ import { CommitIds, needsPruning, parseCommitId, pruneCommits } from "./commit_i
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
 import { groupBlocksFor, type Position } from "./journal.ts";
-import { eraseGroup, fence, writeGroup } from "./order.ts";
+import { eraseGroup, fence, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
 import { ARENA_START } from "./views.ts";
@@ -545,6 +545,7 @@ export class Committer {
     try {
       x.groupRecord(0);
       this.#apply(item);
+      reserveSpace(this.#core);
       version = this.#seal();
     } catch (error) {
       if (!this.#core.ended) this.#discard();

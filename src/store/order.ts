@@ -137,6 +137,25 @@ export function freshSlot(pageShift: number, random: (into: Uint8Array<ArrayBuff
   return blankSlot(pageShift, fileId, historyId);
 }
 
+/** Bitmap pages that a freeze may write besides the pages it places. */
+const BITMAP_PAGES = 64;
+
+/**
+ * Makes sure of the space that the next freeze can need at most, by writing zeros behind the file's last page: a batch that commits by its own checkpoint must not find out half way
+ * that the medium is full. Throws with nothing changed.
+ */
+export function reserveSpace(core: Core): void {
+  const from = core.kernel.exports.filePages();
+  const pages = core.kernel.exports.unplacedPages() + BITMAP_PAGES;
+  core.io.clearSpills(from, pages);
+  try {
+    writeZeros(core.file, from * core.pageSize, (from + pages) * core.pageSize);
+  } catch (error) {
+    cutTail(core);
+    throw error;
+  }
+}
+
 /** Cuts what lies behind the last page that anything needs. */
 export function cutTail(core: Core): void {
   if (core.kernel.exports.spilledPages() > 0) return;

@@ -1,10 +1,11 @@
 // Failing storage: whatever call fails, what was acknowledged is there after opening again, what was reported as not applied is not, and the handle says what it can still do.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { isManifestError, type ManifestErrorFields } from "../../src/errors.ts";
+import { isManifestError, ManifestError, type ManifestErrorFields } from "../../src/errors.ts";
 import { stageRaw } from "../../src/store/raw_ops.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
 import { type Fault, FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { WrappedStorage } from "../support/counting_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { type Random, seeded } from "../support/random.ts";
@@ -203,4 +204,44 @@ test("Store: a read that fails fails its transaction alone, and the rest of the 
   for (const [key, value] of rows) assertEquals(transaction.tree(TABLE).get(encoder.encode(key))?.[0], value % 256, key);
   assertEquals((await again.check()).problems, []);
   await again.close();
+});
+
+/** A medium with room for so many bytes. */
+class FullStorage extends WrappedStorage {
+  limit = Infinity;
+
+  override write(at: number, from: Uint8Array): void {
+    if (at + from.length > this.limit) throw new ManifestError("NO_SPACE", "Cannot write: the medium is full");
+    super.write(at, from);
+  }
+}
+
+test("Store: on a full medium every commit is applied or not applied, never unknown, and the store goes on when there is room", async () => {
+  const random = seeded(900);
+  const disk = new SimDisk();
+  const storage = new FullStorage(disk.open());
+  const store = await Store.open(storage, {
+    create: true,
+    idleCheckpoint: 0,
+    syncMode: "inline",
+    cacheBytes: 64 << 12,
+    environment: testEnvironment(1),
+  });
+  const subject = new Subject(store);
+  for (let round = 0; round < 60; round++) {
+    // Room for some more, or none, or plenty.
+    storage.limit = random.chance(0.2) ? Infinity : storage.size() + random.int(3) * 40_000;
+    for (let i = 0; i < 4; i++) await subject.commit(random.pick([100, 3000, 60_000, 400_000]));
+    if (random.chance(0.3)) await store.checkpoint().catch(() => {});
+  }
+  assert(!store.readOnly);
+  const count = (outcome: string): number => subject.outcomes.filter((each) => each.outcome === outcome).length;
+  assert(count("applied") > 40 && count("not_applied") > 20, `${count("applied")} applied, ${count("not_applied")} not applied`);
+  assertEquals(count("unknown"), 0);
+  storage.limit = Infinity;
+  await subject.commit(500_000);
+  assertEquals(subject.outcomes.at(-1)!.outcome, "applied");
+  await verify(disk.durable(), subject.outcomes, "durable");
+  await store.close();
+  await verify(disk.live(), subject.outcomes, "live");
 });
