@@ -46,6 +46,8 @@ export interface Shape {
   /** Lengths of values: [weight, most]; the length is random up to it. */
   readonly lengths: readonly (readonly [number, number])[];
   readonly weights?: Partial<Weights>;
+  /** Checkpoints are always slow: commits beside them fill the journal. */
+  readonly slow?: boolean;
 }
 
 const KIB = 1 << 10;
@@ -174,6 +176,21 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     operationsMany: 200,
     lengths: [[10, 0], [60, 120], [20, 2 * KIB], [5, 30 * KIB]],
     weights: { time: 40, crash: 8 },
+  },
+  // A journal that is kept short by compaction and full by slow checkpoints: it goes round all the time.
+  ring: {
+    seed: 4901,
+    operations: 20_000,
+    options: { syncMode: "inline", maxTransactionBytes: MIB },
+    caches: [512 * KIB, 4 * MIB],
+    styles: ["numbers", "paths"],
+    space: 300,
+    tables: 2,
+    operationsEach: 6,
+    operationsMany: 40,
+    lengths: [[10, 0], [60, 300], [30, 12 * KIB]],
+    weights: { commit: 100, compact: 12, group: 300, crash: 25, fork: 30, fault: 2, checkpoint: 6 },
+    slow: true,
   },
   // No journal: durable at checkpoints.
   none: {
