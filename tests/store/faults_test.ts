@@ -30,13 +30,20 @@ class Subject {
     this.store = store;
   }
 
-  async commit(length: number): Promise<void> {
+  /** Commits one row of so many bytes, and `more` rows besides. */
+  async commit(length: number, more = 0): Promise<void> {
     const number = this.#next++;
     const commitId = this.store.newCommitId();
     const stage = () =>
       stageRaw(this.store.kernel, [
         { kind: "put", table: TABLE, key: encoder.encode(`n${number}`), value: new Uint8Array(length).fill(number) },
         { kind: "put", table: TABLE, key: encoder.encode("last"), value: encoder.encode(`${number}`) },
+        ...Array.from({ length: more }, (_, i) => ({
+          kind: "put" as const,
+          table: TABLE,
+          key: encoder.encode(`row ${i * 17 % 997} ${number % 3}`),
+          value: new Uint8Array(700).fill(number),
+        })),
       ]);
     try {
       await this.store.commit({ commitId, stage });
@@ -224,14 +231,14 @@ test("Store: on a full medium every commit is applied or not applied, never unkn
     create: true,
     idleCheckpoint: 0,
     syncMode: "inline",
-    cacheBytes: 64 << 12,
+    cacheBytes: 8 << 20,
     environment: testEnvironment(1),
   });
   const subject = new Subject(store);
   for (let round = 0; round < 60; round++) {
     // Room for some more, or none, or plenty.
     storage.limit = random.chance(0.2) ? Infinity : storage.size() + random.int(3) * 40_000;
-    for (let i = 0; i < 4; i++) await subject.commit(random.pick([100, 3000, 60_000, 400_000]));
+    for (let i = 0; i < 4; i++) await subject.commit(random.pick([100, 3000, 60_000, 400_000]), random.chance(0.3) ? 300 : 0);
     if (random.chance(0.3)) await store.checkpoint().catch(() => {});
   }
   assert(!store.readOnly);
@@ -244,4 +251,24 @@ test("Store: on a full medium every commit is applied or not applied, never unkn
   await verify(disk.durable(), subject.outcomes, "durable");
   await store.close();
   await verify(disk.live(), subject.outcomes, "live");
+});
+
+test("Store: a batch beyond the journal on a full medium is not applied, and applied when there is room", async () => {
+  for (let room = 0; room <= 120; room += 4) {
+    const disk = new SimDisk();
+    const storage = new FullStorage(disk.open());
+    const store = await Store.open(storage, { create: true, idleCheckpoint: 0, syncMode: "inline", environment: testEnvironment(1) });
+    const subject = new Subject(store);
+    await subject.commit(100);
+    storage.limit = storage.size() + room * 4096;
+    await subject.commit(100, 300);
+    const [, batch] = subject.outcomes;
+    assertEquals(batch!.outcome, room < 100 ? "not_applied" : batch!.outcome, `room for ${room} pages`);
+    assert(batch!.outcome !== "unknown" && !store.readOnly, `room for ${room} pages: ${batch!.outcome}`);
+    storage.limit = Infinity;
+    await subject.commit(100, 300);
+    assertEquals(subject.outcomes[2]!.outcome, "applied");
+    await verify(disk.durable(), subject.outcomes, "durable");
+    await store.close();
+  }
 });
