@@ -393,7 +393,12 @@ export class Committer {
   /** Writing or sealing a group failed. Unless its blocks can be erased, its outcome is unknown. */
   #groupFailed(items: (Pending | undefined)[], error: unknown, position: Position | undefined, blocks: number): void {
     const core = this.#core;
-    if (core.ended || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error, items);
+    if (core.ended) return this.failAll(error, items);
+    if (isManifestError(error) && error.code === "FENCED") {
+      // Found out before anything was written.
+      for (const item of items) item?.fail(error);
+      return this.failAll(error);
+    }
     try {
       const erased = position && eraseGroup(core, position, blocks);
       if (!erased) return this.#dropGroup(items, error);
