@@ -208,12 +208,17 @@ test("FileStorage.lock: a lock file that cannot be made is the platform's error,
 
 test("FileStorage.lock: a file that another one has replaced is FILE_MOVED", async () => {
   await withFolder((folder) => {
-    const path = join(folder, "store");
-    const storage = openFile(path, { create: true });
-    nodeFs.renameSync(path, join(folder, "elsewhere"));
-    nodeFs.writeFileSync(path, "another");
-    assertCode("FILE_MOVED", () => storage.lock(lockRequest()));
-    storage.close();
+    for (const locking of ["auto", "claim"] as const) {
+      const path = join(folder, locking);
+      const storage = openFile(path, { create: true, locking });
+      nodeFs.renameSync(path, join(folder, "elsewhere"));
+      nodeFs.writeFileSync(path, "another");
+      assertCode("FILE_MOVED", () => storage.lock(lockRequest()));
+      storage.close();
+      const other = openFile(path, { locking });
+      other.lock(lockRequest()).verify();
+      other.close();
+    }
   });
 });
 
