@@ -33,9 +33,12 @@ export function runPages(length: u32): u32 {
   return <u32> ((<u64> length + RUN_HEADER + pageSize - 1) / pageSize);
 }
 
-/** Whether a value of this length goes to an overflow run. */
+/**
+ * Whether a value of this length goes to an overflow run: when two such rows would not share a page. (Cells of at most half a page also mean that a full
+ * page and one more cell always fit two pages.)
+ */
 export function overflows(keyLength: u32, valueLength: u32): bool {
-  return valueLength > <u32> OVERFLOW_SIZE && keyLength + valueLength + 10 > (pageSize - <u32> PAGE_HEADER) >> 2;
+  return valueLength > <u32> OVERFLOW_SIZE && keyLength + valueLength + 10 > (pageSize - <u32> PAGE_HEADER - 16) >> 1;
 }
 
 /** Gives back the run of a leaf cell that is about to go. */

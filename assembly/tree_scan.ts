@@ -167,7 +167,7 @@ export function scanNext(scan: u32, maxRows: u32, maxBytes: u32): i32 {
     rowsRoom = rowsAt ? maxRows : 0;
     if (!rowsAt) return OUT_OF_MEMORY;
   }
-  const slack = KEY_MAX + 16 + (pageSize >> 2);
+  const slack = KEY_MAX + 16 + (pageSize >> 1);
   if (dataRoom < maxBytes + slack) {
     release(dataAt, dataRoom);
     dataAt = allocate(maxBytes + slack);
