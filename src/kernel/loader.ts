@@ -24,6 +24,11 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Whether a value is a compiled module. */
+export function isKernelModule(value: unknown): value is KernelModule {
+  return typeof WebAssembly === "object" && value instanceof WebAssembly.Module;
+}
+
 /** The module to instantiate: the given one, or the one compiled at load. Throws RUNTIME_UNSUPPORTED when there is neither. */
 export function kernelModule(given?: KernelModule): KernelModule {
   const module = given ?? compiled;

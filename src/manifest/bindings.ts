@@ -2,7 +2,7 @@
 //
 // A definition is looked up by its name in the state that is read or written, so a table that was dropped and made again is another table. Codecs are made
 // once for each definition; definitions with equal schemas and without custom types share them.
-import { fail } from "../errors.ts";
+import { fail, failType } from "../errors.ts";
 import { Arena } from "../schema/arena.ts";
 import { TableCodec } from "../schema/codec.ts";
 import { compareSchemas } from "../schema/compare.ts";
@@ -81,6 +81,9 @@ export class Bindings {
   }
 
   #bind(info: TableInfo, table: AnyTable): Bound {
+    if (!(table.schema instanceof Uint8Array)) {
+      failType(`Cannot use table "${table.name}": it is no definition made by defineTable`, { table: table.name });
+    }
     const { result, reason } = compareSchemas(info.schema, table.schema);
     const detail = { table: table.name, reason };
     if (result === "newer") fail("SCHEMA_TOO_NEW", `Cannot use table "${table.name}": ${reason}`, { detail });

@@ -38,6 +38,14 @@ function whole(name: string, value: number | undefined, fallback: number): numbe
   return value;
 }
 
+/** Validates a retention and fills in the defaults. */
+export function resolveRetention(retention: LogRetention = {}): Required<LogRetention> {
+  if (typeof retention !== "object" || retention === null) {
+    failType("Cannot open: option logRetention is not an object", { option: "logRetention" });
+  }
+  return { changes: whole("logRetention.changes", retention.changes, CHANGES), bytes: whole("logRetention.bytes", retention.bytes, BYTES) };
+}
+
 /** The change log of one store. */
 export class ChangeLog {
   readonly #store: Store;
@@ -53,11 +61,12 @@ export class ChangeLog {
   /** Everything before this may go, because all cursors have done it. */
   #goal = 0;
 
-  constructor(store: Store, retention: LogRetention = {}) {
+  constructor(store: Store, retention: LogRetention | undefined) {
     this.#store = store;
     this.#kernel = store.kernel;
-    this.#keepChanges = whole("logRetention.changes", retention.changes, CHANGES);
-    this.#keepBytes = whole("logRetention.bytes", retention.bytes, BYTES);
+    const { changes, bytes } = resolveRetention(retention);
+    this.#keepChanges = changes;
+    this.#keepBytes = bytes;
   }
 
   /** The newest change that consumers may see. */

@@ -7,6 +7,7 @@ import { systemEnvironment } from "../store/environment.ts";
 import { type CheckReport, type DurabilityMode, type RecoveryReport, type Resolution, Store, type StoreStats } from "../store/store.ts";
 import { Batch } from "./batch.ts";
 import { type ChangeCursor, ChangeCursors, type ChangePage, type CursorStart } from "./change_cursor.ts";
+import { resolveRetention } from "./change_log.ts";
 import { ManifestCore } from "./core.ts";
 import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
 import { CACHE_BYTES, type ManifestOptions } from "./options.ts";
@@ -14,7 +15,7 @@ import type { RangeSource } from "./range.ts";
 import { ReadTransaction } from "./read_transaction.ts";
 import { Reader } from "./reader.ts";
 import type { TableReader } from "./table_reader.ts";
-import { ManifestTxn, type TxnOptions } from "./txn.ts";
+import { checkTable, ManifestTxn, type TxnOptions } from "./txn.ts";
 
 /** A table of a manifest. */
 export interface TableSummary {
@@ -81,6 +82,12 @@ export class Manifest extends Reader {
     if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
     const { logRetention, followSymlink, ...rest } = options;
     const { create, readOnly } = rest;
+    // Everything that can be wrong with the options is found before a file is touched.
+    Store.checkOptions(rest);
+    resolveRetention(logRetention);
+    if (followSymlink !== undefined && typeof followSymlink !== "boolean") {
+      failType("Cannot open: option followSymlink is not a boolean", { option: "followSymlink" });
+    }
     const storage = typeof at === "string" || at instanceof URL ? openFile(at, { create, readOnly, followSymlink }) : at;
     if (typeof storage !== "object" || storage === null || typeof storage.read !== "function") {
       failType("Cannot open: neither a path nor a storage was given");
@@ -112,6 +119,7 @@ export class Manifest extends Reader {
   begin(options?: TxnOptions): ManifestTxn {
     let origin: string | undefined;
     if (options !== undefined) {
+      if (typeof options !== "object" || options === null) failType("Cannot begin a transaction: its options are not an object");
       origin = options.origin;
       if (origin !== undefined && typeof origin !== "string") {
         failType("Cannot begin a transaction: origin is not a string", { field: "origin" });
@@ -167,13 +175,13 @@ export class Manifest extends Reader {
 
   /** Makes a table. A transaction does so by itself when it first writes to one; a table that is there is checked and left. */
   async createTable<K extends readonly unknown[], V>(table: Table<K, V>): Promise<void> {
-    const bound = this.#core.unmade(table);
+    const bound = this.#core.unmade(checkTable(table));
     await (bound === undefined ? this.#core.store.sync() : this.#core.make([bound]));
   }
 
   /** Drops a table with all its rows. TABLE_UNKNOWN when there is none; the manifest's own cannot be dropped. */
   async dropTable(table: string | AnyTable): Promise<void> {
-    const name = typeof table === "string" ? table : table.name;
+    const name = typeof table === "string" ? table : checkTable(table).name;
     if (builtInNamed(name) !== undefined) failType(`Cannot drop table "${name}": it is one of the manifest's own`, { table: name });
     await this.#core.store.dropTable(name);
   }
@@ -194,6 +202,7 @@ export class Manifest extends Reader {
 
   /** The sequence of the newest durable change, 0 when there never was one. */
   latestChangeSequence(): number {
+    this.#core.store.assertOpen("read");
     return this.#core.log.latest;
   }
 
@@ -213,8 +222,9 @@ export class Manifest extends Reader {
    * await manifest.acknowledgeChanges(cursor.id, page.nextSequence);
    * ```
    */
-  registerChangeCursor(name: string, options: { start?: CursorStart } = {}): Promise<ChangeCursor> {
-    return this.#cursors.register(name, options.start ?? "oldest");
+  async registerChangeCursor(name: string, options: { start?: CursorStart } = {}): Promise<ChangeCursor> {
+    if (typeof options !== "object" || options === null) failType("Cannot register a change cursor: its options are not an object");
+    return await this.#cursors.register(name, options.start ?? "oldest");
   }
 
   /** The next changes of a cursor, oldest first. Fetching does not move it. CURSOR_UNKNOWN; CURSOR_TRUNCATED when changes that it has not done are gone. */

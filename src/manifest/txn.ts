@@ -134,9 +134,12 @@ export class ManifestTxn {
    */
   commit(options?: CommitOptions): Promise<CommitReceipt> {
     if (this.#closed) return rejected("Cannot commit: the transaction has been committed or given up");
+    if (options !== undefined && (typeof options !== "object" || options === null)) {
+      return rejectedType("Cannot commit: the options are not an object");
+    }
     this.#closed = true;
     const batch = this.#batch;
-    if (batch.length === 0) return Promise.resolve({ sequence: 0, commitId: this.commitId, generations: NO_GENERATIONS });
+    if (batch.length === 0) return this.#commitNothing();
     if (options !== undefined) batch.signal = options.signal;
     let made: Promise<void> | undefined;
     try {
@@ -148,15 +151,29 @@ export class ManifestTxn {
     return made === undefined ? receipt : Promise.all([receipt, made]).then(([own]) => own);
   }
 
+  async #commitNothing(): Promise<CommitReceipt> {
+    await undefined;
+    this.#core.store.assertOpen("commit");
+    return { sequence: 0, commitId: this.commitId, generations: NO_GENERATIONS };
+  }
+
   /** Gives the transaction up: nothing of it is applied. */
   rollback(): void {
     this.#closed = true;
   }
 }
 
-function checkTable<K extends readonly unknown[], V>(table: Table<K, V>): Table<K, V> {
-  if (typeof table?.name !== "string") failType("Cannot use a table: it is no definition made by defineTable");
+/** A table definition, or an error. */
+export function checkTable<T extends AnyTable>(table: T): T {
+  if (typeof table?.name !== "string" || !(table.schema instanceof Uint8Array)) {
+    failType("Cannot use a table: it is no definition made by defineTable");
+  }
   return table;
+}
+
+async function rejectedType(message: string): Promise<never> {
+  await undefined;
+  failType(message);
 }
 
 async function rejected(message: string): Promise<never> {

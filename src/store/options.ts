@@ -1,7 +1,7 @@
 // Options of a store: defaults and validation.
 import { PAGE_SHIFT_MAX, PAGE_SHIFT_MIN } from "../../assembly/format.ts";
 import { failRange, failType } from "../errors.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import { isKernelModule, type KernelModule } from "../kernel/loader.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
 import type { DurabilityMode, StoreOptions, SyncMode } from "./types.ts";
 
@@ -25,7 +25,7 @@ export interface ResolvedOptions {
   readonly maxTransactionBytes: number;
   readonly idleCheckpoint: number;
   readonly environment: Environment;
-  readonly wasm: ConstructorParameters<typeof Kernel>[0] | undefined;
+  readonly wasm: KernelModule | undefined;
 }
 
 function flag(name: string, value: boolean | undefined): boolean {
@@ -48,8 +48,37 @@ function choice<T extends string>(name: string, value: T | undefined, choices: r
   return value;
 }
 
-/** Validates options and fills in the defaults. */
+/** The options there are; the type makes the list complete. */
+const NAMES: Readonly<Record<keyof StoreOptions, true>> = {
+  create: true,
+  readOnly: true,
+  pageSize: true,
+  cacheBytes: true,
+  durability: true,
+  syncMode: true,
+  groupWindow: true,
+  queueCapacity: true,
+  maxTransactionBytes: true,
+  idleCheckpoint: true,
+  environment: true,
+  wasm: true,
+};
+
+/** What an environment must offer. */
+const ENVIRONMENT: readonly (keyof Environment)[] = ["now", "monotonic", "random", "timer", "yield"];
+
+/** Validates options and fills in the defaults. Touches nothing. */
 export function resolveOptions(options: StoreOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(NAMES, name)) failType(`Cannot open: there is no option ${name}`, { option: name });
+  }
+  const { environment, wasm } = options;
+  if (environment !== undefined) {
+    const missing = ENVIRONMENT.find((name) => typeof environment?.[name] !== "function");
+    if (missing !== undefined) failType(`Cannot open: option environment has no function ${missing}`, { option: "environment" });
+  }
+  if (wasm !== undefined && !isKernelModule(wasm)) failType("Cannot open: option wasm is not a WebAssembly.Module", { option: "wasm" });
   const pageSize = whole("pageSize", options.pageSize, 4096, 1 << PAGE_SHIFT_MIN, 1 << PAGE_SHIFT_MAX);
   const pageShift = 31 - Math.clz32(pageSize);
   if (1 << pageShift !== pageSize) failRange("Cannot open: option pageSize is not a power of two", { option: "pageSize", value: pageSize });
@@ -64,8 +93,8 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     queueCapacity: whole("queueCapacity", options.queueCapacity, 65536, 1, 1 << 30),
     maxTransactionBytes: whole("maxTransactionBytes", options.maxTransactionBytes, 64 * MIB, 4096, TRANSACTION_MAX),
     idleCheckpoint: whole("idleCheckpoint", options.idleCheckpoint, 5000, 0, 1 << 30),
-    environment: options.environment ?? systemEnvironment,
-    wasm: options.wasm,
+    environment: environment ?? systemEnvironment,
+    wasm,
   };
 }
 

@@ -92,6 +92,11 @@ export class Store {
     };
   }
 
+  /** Throws what `open` would throw for these options, without touching any storage. */
+  static checkOptions(options: StoreOptions): void {
+    resolveOptions(options);
+  }
+
   /** Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. */
   static async open(storage: Storage, options: StoreOptions = {}): Promise<Store> {
     try {
@@ -167,6 +172,11 @@ export class Store {
 
   #closedError(action: string): ManifestError {
     return new ManifestError("HANDLE_CLOSED", `Cannot ${action}: the store is closed`);
+  }
+
+  /** Throws HANDLE_CLOSED when the store is closed, or what has ended it; `action` completes "Cannot …". */
+  assertOpen(action: string): void {
+    this.#checkOpen(action);
   }
 
   #checkOpen(action: string): void {
