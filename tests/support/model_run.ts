@@ -166,7 +166,7 @@ export class ModelRun {
     const random = seeded(this.#random.u32());
     const environment = testEnvironment(random.u32());
     // Where checkpoints are slow, commits beside them fill the journal.
-    const pace = this.#shape.slow ? 3000 : random.pick([1, 30, 30, 1500]);
+    const pace = this.#shape.slow ? 1000 : random.pick([1, 20, 20, 400]);
     environment.yield = async () => {
       for (let turns = 1 + random.int(pace); turns > 0; turns--) await null;
     };
