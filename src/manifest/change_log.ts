@@ -119,14 +119,16 @@ export class ChangeLog {
 
   /** Stages what is due with any commit. */
   maintain(staging: Staging): void {
-    this.#bytes += staging.bytes;
+    // This transaction's own change counts too: it is kept whatever its size, what is older makes room for it.
+    const own = staging.bytes;
+    this.#bytes += own;
     if (++this.#commits < LOOK_COMMITS && this.#bytes < LOOK_BYTES) return;
-    this.#commits = 0;
+    this.#commits = own < LOOK_BYTES ? 0 : LOOK_COMMITS; // behind a large one the next looks again
     this.#bytes = 0;
     if (staging.reader(cursors).rows > 0) return this.#step(staging);
     this.#measure();
     let first = this.#first;
-    while (this.#sizes.length > this.#keepChanges || (this.#sum > this.#keepBytes && this.#sizes.length > 1)) {
+    while (this.#sizes.length > 0 && (this.#sizes.length >= this.#keepChanges || this.#sum + own > this.#keepBytes)) {
       this.#sum -= this.#sizes.shift()!;
       first++;
     }

@@ -64,6 +64,8 @@ export class Committer {
   /** Receipts delivered and groups written since opening. */
   commits = 0;
   groups = 0;
+  /** Whether a checkpoint may lengthen the journal: not while the file is being made smaller. */
+  mayGrow = true;
   /** Ids of this store's commits. */
   readonly ids: CommitIds;
   readonly #core: Core;
@@ -481,7 +483,10 @@ export class Committer {
   #startCheckpoint(): void {
     // One that had stopped half way is finished first: it does not hold what came after its freeze, so those who ask wait for the next.
     const waiters = this.#checkpointer.stalled ? [] : this.#checkpointWanted.splice(0);
-    const options: CheckpointOptions = { grow: this.#journalPressed(), ...Object.assign({}, ...waiters.map((waiter) => waiter.options)) };
+    const options: CheckpointOptions = {
+      grow: this.mayGrow && this.#journalPressed(),
+      ...Object.assign({}, ...waiters.map((waiter) => waiter.options)),
+    };
     const before = this.#core.durableSequence;
     // The journal can only lose extents while no group is written.
     this.#held = options.shrink === true;
@@ -562,7 +567,7 @@ export class Committer {
     this.#gathered = [];
     const before = this.#core.durableSequence;
     try {
-      await this.#checkpointer.start({ grow: true, force: true });
+      await this.#checkpointer.start({ grow: this.mayGrow, force: true });
     } catch (error) {
       // The version is sealed and half way into the file: only opening again tells whether it is there.
       this.failAll(error, [item]);

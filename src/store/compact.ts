@@ -5,11 +5,13 @@
 import { CTRL_TREE, DONE, TABLE_ID_CHANGES, TABLE_ID_COMMITS, TABLE_ID_TABLES } from "../../assembly/format.ts";
 import type { Committer } from "./commit.ts";
 import type { Core } from "./core.ts";
-import { stageRaw } from "./raw_ops.ts";
+import { type RawOp, stageRaw } from "./raw_ops.ts";
 import type { ReadContext, View } from "./views.ts";
 
 /** Pages packed before commits get a turn. */
 const STEP_PAGES = 128;
+/** Bytes of overflow values written again by one commit: more than the small journal of a file that is being compacted would hold. */
+const BATCH_BYTES = 4 << 20;
 /** Each round at least halves what is left to gain, so this many suffice for any file. */
 const ROUNDS_MAX = 24;
 /** Checkpoints after which a place given up is in no generation that is listed: two durable ones, and one that the next freeze takes off the list. */
@@ -24,6 +26,16 @@ export interface CompactContext extends ReadContext {
 
 /** Compacts until the file shrinks no further. */
 export async function compactStore(context: CompactContext): Promise<void> {
+  const { committer } = context;
+  committer.mayGrow = false;
+  try {
+    await compactRounds(context);
+  } finally {
+    committer.mayGrow = true;
+  }
+}
+
+async function compactRounds(context: CompactContext): Promise<void> {
   const { core, committer } = context;
   const x = core.kernel.exports;
   await committer.checkpoint({ force: true, shrink: true });
@@ -82,25 +94,35 @@ async function moveRuns(context: CompactContext, table: number, limit: number): 
   if (pages <= 0) return;
   let after: Uint8Array | undefined;
   for (;;) {
-    const high: Uint8Array[] = [];
+    const high: { key: Uint8Array; bytes: number }[] = [];
     const scan = newest.tree(table).scan(after ? { lower: after, lowerExclusive: true } : {});
     try {
       if (scan.next(512, 1 << 18) === 0) return;
       for (let row = 0; row < scan.rows; row++) {
-        if (scan.isRun(row) && runs.describe(scan.valueAddress(row)).page >= limit) high.push(scan.key(row));
+        if (!scan.isRun(row)) continue;
+        const run = runs.describe(scan.valueAddress(row));
+        if (run.page >= limit) high.push({ key: scan.key(row), bytes: run.length });
       }
       after = scan.key(scan.rows - 1);
     } finally {
       scan.close();
     }
-    for (const key of high) {
+    for (let from = 0; from < high.length;) {
+      let to = from;
+      for (let bytes = 0; to < high.length && (to === from || bytes + high[to]!.bytes <= BATCH_BYTES); to++) bytes += high[to]!.bytes;
+      const keys = high.slice(from, to);
       await committer.commit({
         change: false,
         stage: () => {
-          const value = newest.tree(table).get(key);
-          return stageRaw(core.kernel, value ? [{ kind: "put", table, key, value, hidden: true }] : []);
+          const ops: RawOp[] = [];
+          for (const { key } of keys) {
+            const value = newest.tree(table).get(key); // gone, or another one by now: both are fine
+            if (value) ops.push({ kind: "put", table, key, value, hidden: true });
+          }
+          return stageRaw(core.kernel, ops);
         },
       });
+      from = to;
     }
     await core.environment.yield();
   }

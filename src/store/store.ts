@@ -1,6 +1,6 @@
 // The store: tables of bytes in one page file. A facade; each part has a file of its own.
 import { META_BITMAP, META_BYTES } from "../../assembly/format.ts";
-import { isManifestError, ManifestError } from "../errors.ts";
+import { fail, isManifestError, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Storage } from "../storage/storage.ts";
 import { checkFile } from "./check.ts";
@@ -41,6 +41,9 @@ function expiredOr(core: Core, error: Error): Error {
     cause: error,
   });
 }
+
+/** Storage objects that belong to a store. */
+const inUse = new WeakSet<Storage>();
 
 /** A store over one storage. */
 export class Store {
@@ -99,10 +102,18 @@ export class Store {
 
   /** Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. */
   static async open(storage: Storage, options: StoreOptions = {}): Promise<Store> {
+    // The first store must not lose its storage because somebody has tried to open it twice.
+    if (inUse.has(storage)) {
+      fail("LOCKED", `Cannot open "${storage.name}": this storage object belongs to a store that is open`, {
+        detail: { file: storage.name },
+      });
+    }
+    inUse.add(storage);
     try {
       const { core, report } = await openCore(storage, resolveOptions(options));
       return new Store(core, report);
     } catch (error) {
+      inUse.delete(storage);
       storage.close();
       throw error;
     }
@@ -359,6 +370,7 @@ export class Store {
       this.#published = undefined;
       this.#listeners.clear();
       core.lock?.release();
+      inUse.delete(core.file.storage);
       core.file.storage.close();
     }
   }

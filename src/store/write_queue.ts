@@ -80,7 +80,11 @@ export class WriteQueue {
   /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when the line is full. */
   accept(request: CommitRequest, id: CommitId, registry: boolean): Pending {
     if (typeof request?.stage !== "function") failType("Cannot commit: stage is not a function");
-    if (request.signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: request.signal.reason });
+    const { signal } = request;
+    if (signal !== undefined && (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean")) {
+      failType("Cannot commit: the signal is not an AbortSignal", { field: "signal" });
+    }
+    if (signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: signal.reason });
     if (this.length >= this.#capacity) {
       fail("UNAVAILABLE", "Cannot commit: too many commits are waiting", { detail: { waiting: this.length, capacity: this.#capacity } });
     }
