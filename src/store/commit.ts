@@ -659,6 +659,12 @@ export class Committer {
     else if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
   }
 
+  /** The store is closed: whoever still waits for something is told. */
+  end(error: ManifestErrorFields): void {
+    for (const waiter of this.#checkpointWanted.splice(0)) waiter.reject(error);
+    for (const waiter of this.#maintenance.splice(0)) waiter.reject(error);
+  }
+
   /** Calls off every timer. */
   stopTimers(): void {
     this.#flushTimer?.cancel();

@@ -3,6 +3,7 @@
 // A round packs every table and dirties what lies at or above the number of pages in use; the next checkpoint places that into the lowest free pages. Old places
 // are free when no generation has them, two checkpoints later. Rounds go on while the file shrinks. The journal goes back to its first extent, right behind the meta slots.
 import { CTRL_TREE, DONE, TABLE_ID_CHANGES, TABLE_ID_COMMITS, TABLE_ID_TABLES } from "../../assembly/format.ts";
+import { fail } from "../errors.ts";
 import type { Committer } from "./commit.ts";
 import type { Core } from "./core.ts";
 import { type RawOp, stageRaw } from "./raw_ops.ts";
@@ -22,6 +23,8 @@ export interface CompactContext extends ReadContext {
   readonly core: Core;
   readonly committer: Committer;
   readonly newest: View;
+  /** Whether the store is being closed: compaction then gives up between two steps. */
+  closing(): boolean;
 }
 
 /** Compacts until the file shrinks no further. */
@@ -42,6 +45,7 @@ async function compactRounds(context: CompactContext): Promise<void> {
   // What was given up before has to be free before it can be filled.
   await passGenerations(context, 0xffffffff);
   for (let round = 0; round < ROUNDS_MAX; round++) {
+    goOn(context);
     const before = x.filePages();
     const limit = x.usedPages();
     const tables = [TABLE_ID_TABLES, TABLE_ID_CHANGES, TABLE_ID_COMMITS, ...context.newest.tables().map((table) => table.id), 0];
@@ -54,9 +58,15 @@ async function compactRounds(context: CompactContext): Promise<void> {
   }
 }
 
+function goOn(context: CompactContext): void {
+  if (context.closing()) fail("HANDLE_CLOSED", "Cannot compact: the store is being closed");
+}
+
 /** Makes checkpoints until no generation has what was given up before the call; bitmap pages at or above `limit` move down. */
-async function passGenerations({ core, committer }: CompactContext, limit: number): Promise<void> {
+async function passGenerations(context: CompactContext, limit: number): Promise<void> {
+  const { core, committer } = context;
   for (let i = 0; i < GENERATIONS; i++) {
+    goOn(context);
     await committer.maintain(() => {
       core.kernel.exports.bitmapMoveFrom(limit);
       return DONE;
@@ -67,7 +77,8 @@ async function passGenerations({ core, committer }: CompactContext, limit: numbe
   }
 }
 
-async function packTable({ core, committer }: CompactContext, table: number, limit: number): Promise<void> {
+async function packTable(context: CompactContext, table: number, limit: number): Promise<void> {
+  const { core, committer } = context;
   const x = core.kernel.exports;
   let begun = false;
   for (;;) {
@@ -77,6 +88,7 @@ async function packTable({ core, committer }: CompactContext, table: number, lim
       return core.io.run(() => x.packStep(STEP_PAGES), "compact");
     });
     if (status === DONE) return;
+    goOn(context);
     await core.environment.yield();
   }
 }
@@ -123,6 +135,7 @@ async function moveRuns(context: CompactContext, table: number, limit: number): 
         },
       });
       from = to;
+      goOn(context);
     }
     await core.environment.yield();
   }

@@ -63,6 +63,7 @@ export class Store {
   #fallen: ReadTransaction | undefined;
   #published: ReadTransaction | undefined;
   #closing: Promise<void> | undefined;
+  readonly #compactions = new Set<Promise<void>>();
 
   private constructor(core: Core, recovery: RecoveryReport) {
     const { kernel, io, file } = core;
@@ -277,7 +278,19 @@ export class Store {
   async compact(): Promise<void> {
     this.#checkOpen("compact");
     this.#core.checkWritable("compact");
-    await compactStore({ ...this.#context, core: this.#core, committer: this.#committer, newest: this.newest });
+    const compaction = compactStore({
+      ...this.#context,
+      core: this.#core,
+      committer: this.#committer,
+      newest: this.newest,
+      closing: () => this.#closing !== undefined,
+    });
+    this.#compactions.add(compaction);
+    try {
+      await compaction;
+    } finally {
+      this.#compactions.delete(compaction);
+    }
   }
 
   /** Checks the whole file, the contents of overflow values included. Writes a checkpoint first unless opened for reading only. */
@@ -359,6 +372,7 @@ export class Store {
     const core = this.#core;
     try {
       this.#committer.stopTimers();
+      await Promise.allSettled(this.#compactions);
       await this.#committer.settled();
       await this.#committer.idle();
       if (!this.readOnly && !core.ended) await this.#committer.checkpoint({ clean: true });
@@ -367,6 +381,7 @@ export class Store {
       if (!core.ended) this.#readers.closeAll();
       core.ended ??= this.#closedError("use the store");
       core.io.trapped ??= core.ended;
+      this.#committer.end(core.ended);
       this.#published = undefined;
       this.#listeners.clear();
       core.lock?.release();

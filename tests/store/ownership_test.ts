@@ -71,3 +71,24 @@ test("Store.compact: leaves the journal short, however much overflow values it h
   assertEquals((await store.check()).problems, []);
   await store.close();
 });
+
+test("Store.close: while a compaction runs it ends the compaction with an error, and every promise settles", async () => {
+  for (const durability of ["sync", "relaxed", "none"] as const) {
+    const file = new MemoryFile();
+    const store = await Store.open(new MemoryStorage(file), { ...options, durability });
+    const table = await store.createTable("t", new Uint8Array(0));
+    const commits = Array.from({ length: 50 }, (_, i) => put(store, table, `${i}`, new Uint8Array(100)));
+    commits.push(put(store, table, "large", new Uint8Array(20 << 20)));
+    const compaction = assertRejects(() => store.compact());
+    const [outcome] = await Promise.all([Promise.allSettled(commits), store.close()]);
+    assert(outcome.every(({ status }) => status === "fulfilled"));
+    const error = await compaction;
+    assert(isManifestError(error) && error.code === "HANDLE_CLOSED");
+    const again = await Store.open(new MemoryStorage(file), options);
+    using view = again.read();
+    assertEquals(view.tree(table).rows, 51);
+    view.close();
+    assertEquals((await again.check()).problems, []);
+    await again.close();
+  }
+});
