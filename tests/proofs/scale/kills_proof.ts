@@ -5,6 +5,7 @@
 // `deno run -A tests/support/children/proof_kill.ts COPY SEED ACKNOWLEDGED IDS`.
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { DurabilityMode } from "../../../mod.ts";
 import { withFolder } from "../../support/folder.ts";
 import { test } from "../../support/harness.ts";
 import { figure, startChild } from "../../support/proof_child.ts";
@@ -13,6 +14,8 @@ import { type RuntimeName, RUNTIMES } from "../../support/runtimes.ts";
 
 const CHILD = "tests/support/children/proof_kill.ts";
 const KILLS = 100;
+/** As many again in all for each of the other modes. */
+const OTHERS = 20;
 /** Of these, so many on new files, while they are made. */
 const CREATIONS = 10;
 
@@ -24,13 +27,20 @@ interface Knowledge {
 }
 
 /** One process: killed after `target` lines. Returns the phase it was in. */
-async function round(runtime: RuntimeName, path: string, seed: number, known: Knowledge, target: number): Promise<string> {
+async function round(
+  runtime: RuntimeName,
+  path: string,
+  seed: number,
+  known: Knowledge,
+  target: number,
+  mode: DurabilityMode = "sync",
+): Promise<string> {
   const ids = [...known.begun].map(([number, id]) => `${number}:${id}`).join();
   const copy = join(".build/failures", `kill-${runtime}-${seed}.waybill`);
   mkdirSync(".build/failures", { recursive: true });
   if (existsSync(path)) copyFileSync(path, copy);
   let seen = 0;
-  const child = startChild(runtime, CHILD, [path, seed, known.acknowledged, ids], (_line, self) => {
+  const child = startChild(runtime, CHILD, [path, seed, known.acknowledged, ids, mode], (_line, self) => {
     if (++seen === target) self.kill();
   });
   const code = await child.ended();
@@ -38,7 +48,7 @@ async function round(runtime: RuntimeName, path: string, seed: number, known: Kn
     throw new Error(
       `${runtime}, seed ${seed}: the child failed (${code}): ${
         child.errorText.slice(-3000)
-      }\nreplay: deno run -A ${CHILD} ${copy} ${seed} ${known.acknowledged} ${ids}`,
+      }\nreplay: deno run -A ${CHILD} ${copy} ${seed} ${known.acknowledged} ${ids} ${mode}`,
     );
   }
   const checked = child.lines.find((line) => line.startsWith("checked "));
@@ -79,4 +89,21 @@ for (const runtime of RUNTIMES) {
       );
     });
   });
+
+  for (const mode of ["relaxed", "none"] as const) {
+    test(`Manifest, ${mode}: ${OTHERS} SIGKILLs on ${runtime} take at most a suffix of what was not durable`, async () => {
+      const seed = 4300 + RUNTIMES.indexOf(runtime) * 10 + mode.length;
+      const random = seeded(seed);
+      await withFolder(async (folder) => {
+        const path = join(folder, "main.waybill");
+        const known: Knowledge = { acknowledged: 0, begun: new Map() };
+        for (let i = 0; i < OTHERS; i++) await round(runtime, path, seed, known, random.between(4, 300), mode);
+        figure(
+          `kills on ${runtime}, ${mode}: ${OTHERS}, ${known.acknowledged} acknowledged transactions${
+            mode === "none" ? " (by checkpoints)" : ""
+          }, none lost`,
+        );
+      });
+    });
+  }
 }
