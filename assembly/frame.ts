@@ -40,8 +40,9 @@ import {
   UNPLACED,
 } from "./format";
 import { listAt, listCount, listEntry, listInit, listPush, listSetCount } from "./list";
-import { allocate, allocateForever, release } from "./mem";
+import { allocateForever } from "./mem";
 import { pageProblem } from "./page";
+import { lookup, tableInit, tableInsert, tableRemove } from "./page_table";
 import { sealEntry, SEAL_CRC, SEAL_SPILL, sealSpilledBelow } from "./seal_table";
 
 export const FRAME_ID: usize = 4;
@@ -89,10 +90,6 @@ let freeHead: usize = 0;
 let freeCount: u32 = 0;
 let hand: u32 = 0;
 
-let table: usize = 0; // {place u32, frame u32}
-let tableMask: u32 = 0;
-let tableShift: u32 = 0;
-
 const all = memory.data(16, 8); // list of frame addresses
 const virtuals = memory.data(16, 8); // unplaced table
 let virtualFree: u32 = 0;
@@ -131,71 +128,8 @@ export function framesInit(shift: u32, frames: u32, id: u64): i32 {
   listInit(virtuals, 16);
   listInit(spillFree, 4);
   listPush(virtuals); // index 0 is never used
-  let bits: u32 = 4;
-  while ((<u32> 1 << bits) < frames * 2) bits++;
-  tableMask = (<u32> 1 << bits) - 1;
-  tableShift = 32 - bits;
-  table = allocate(8 << bits);
-  if (!table) return OUT_OF_MEMORY;
-  memory.fill(table, 0, 8 << bits);
+  if (!tableInit(frames)) return OUT_OF_MEMORY;
   return OK;
-}
-
-// ---- page table -----------------------------------------------------------------------------------------
-
-@inline
-function bucket(place: u32): u32 {
-  return (place * 0x9e3779b1) >> tableShift;
-}
-
-@inline
-export function lookup(place: u32): usize {
-  let i = bucket(place);
-  while (true) {
-    const at = table + (<usize> i << 3);
-    const p = load<u32>(at);
-    if (p == place) return <usize> load<u32>(at, 4);
-    if (!p) return 0;
-    i = (i + 1) & tableMask;
-  }
-}
-
-export function tableInsert(place: u32, frame: usize): void {
-  let i = bucket(place);
-  while (true) {
-    const at = table + (<usize> i << 3);
-    const p = load<u32>(at);
-    if (!p || p == place) {
-      store<u32>(at, place);
-      store<u32>(at, <u32> frame, 4);
-      return;
-    }
-    i = (i + 1) & tableMask;
-  }
-}
-
-function tableRemove(place: u32): void {
-  let i = bucket(place);
-  while (true) {
-    const p = load<u32>(table + (<usize> i << 3));
-    if (!p) return;
-    if (p == place) break;
-    i = (i + 1) & tableMask;
-  }
-  // Close the gap: move back every entry whose probe path crosses it.
-  let gap = i;
-  while (true) {
-    i = (i + 1) & tableMask;
-    const at = table + (<usize> i << 3);
-    const p = load<u32>(at);
-    if (!p) break;
-    const home = bucket(p);
-    if (((i - home) & tableMask) >= ((i - gap) & tableMask)) {
-      store<u64>(table + (<usize> gap << 3), load<u64>(at));
-      gap = i;
-    }
-  }
-  store<u64>(table + (<usize> gap << 3), 0);
 }
 
 // ---- frames ---------------------------------------------------------------------------------------------

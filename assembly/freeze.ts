@@ -42,7 +42,6 @@ import {
   FRAME_FLAGS,
   isUnplaced,
   loosen,
-  lookup,
   nextTick,
   pageSize,
   placeFrame,
@@ -65,6 +64,7 @@ import { spaceAllocate, spaceDrop, spaceFreezeBegin, spaceNew, spaceOlder, space
 import { spaceFinalize, spaceLevel, spaceOutNext, spacePageCount, spaceRoot } from "./space_finalize";
 import { isEmpty, pointerAt, rootLevel } from "./tree_path";
 import { runsFrozen } from "./txn";
+import { lookup } from "./page_table";
 import { addAlias, birth, dirtyGroup, freezeEnd, newestNumber, newestVersion, releaseHeldRuns, ROOTS, startBirth, versionFrame, versionSequence, versionsStart } from "./version";
 
 /** Pages handed out at a time, at most. */

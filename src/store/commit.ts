@@ -7,30 +7,17 @@
 // Invariants: a receipt is delivered behind what its durability mode promises; a transaction that fails leaves the others of its group applied, in order;
 // what is reported as not applied is in no journal block; behind a failed sync nothing is written any more. Where a group is cut and when a checkpoint begins
 // follow from the commits alone, never from time, as long as syncs are made inside the turn.
-import {
-  BODY_COMMIT_ID,
-  BODY_COMMITTED_AT,
-  BODY_EFFECTS,
-  BODY_EXTRA,
-  BODY_FLAGS,
-  BODY_HAS_ID,
-  BODY_IS_CHANGE,
-  BODY_VERSION,
-  CTRL_OUT_AT,
-  CTRL_OUT_COUNT,
-  CTRL_TREE,
-  OK,
-} from "../../assembly/format.ts";
+import { CTRL_TREE, OK } from "../../assembly/format.ts";
 import { invariant, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Checkpointer, CheckpointOptions } from "./checkpoint.ts";
-import { CommitIds, needsPruning, parseCommitId, pruneCommits } from "./commit_ids.ts";
+import { CommitIds, parseCommitId } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
-import { groupBlocksFor, type Position } from "./journal.ts";
+import { Gatherer } from "./gatherer.ts";
+import type { Position } from "./journal.ts";
 import { eraseGroup, fence, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
-import { ARENA_START } from "./views.ts";
 import { type Pending, WriteQueue } from "./write_queue.ts";
 
 /** Syncs expected to take longer than this, in milliseconds, run off the event loop. */
@@ -70,11 +57,9 @@ export class Committer {
   readonly ids: CommitIds;
   readonly #core: Core;
   readonly #checkpointer: Checkpointer;
-  readonly #registry: Registry;
   readonly #queue: WriteQueue;
   readonly #onDurable: () => void;
-  /** Applied and gathered, in order; undefined = the store's own maintenance. */
-  #gathered: (Pending | undefined)[] = [];
+  readonly #gathered: Gatherer;
   #flying: Flying | undefined;
   /** The last group that was closed: settled, or its outcome is unknown if something breaks now. */
   #leaving: readonly (Pending | undefined)[] = [];
@@ -100,7 +85,7 @@ export class Committer {
     this.#core = core;
     this.ids = new CommitIds(core);
     this.#checkpointer = checkpointer;
-    this.#registry = registry;
+    this.#gathered = new Gatherer(core, registry);
     this.#queue = new WriteQueue(core.options.queueCapacity);
     this.#onDurable = onDurable;
   }
@@ -159,125 +144,22 @@ export class Committer {
   }
 
   #take(item: Pending): void {
-    const { kernel, io, journal } = this.#core;
-    const x = kernel.exports;
     item.taken();
-    try {
-      const staged = item.request.stage();
-      if (item.request.registry) item.registry = true;
-      this.#writeHeader(item, staged.extraLength);
-      io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, staged.extraLength), "commit");
-    } catch (error) {
-      return item.fail(error);
-    }
-    if (groupBlocksFor(kernel.word(CTRL_OUT_COUNT) + 32) > journal.transactionBlocks) {
+    if (!this.#gathered.encode(item)) return;
+    if (this.#gathered.encodedBlocks > this.#core.journal.transactionBlocks) {
       this.#exclusive = item;
       return this.#schedule();
     }
     try {
-      this.#apply(item);
+      this.#gathered.apply(item);
     } catch (error) {
-      this.#applyFailed(item, error);
+      if (this.#core.ended) {
+        item.fail(error);
+        return this.failAll(this.#core.ended);
+      }
+      this.#gathered.applyWithout(item, error);
     }
     this.#schedule();
-  }
-
-  /** Applies the encoded body and the maintenance that falls due with it. */
-  #apply(item: Pending): void {
-    const { kernel, io } = this.#core;
-    const x = kernel.exports;
-    io.run(() => x.txnApply(), "commit");
-    item.sequence = x.txnSequence();
-    item.frame = x.txnFrame();
-    this.#gathered.push(item);
-    if (item.registry) this.#registry.changed(item.frame);
-    if (needsPruning(item.frame)) {
-      this.#writeHeader(undefined, 0);
-      const staged = pruneCommits(kernel, item.frame);
-      io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, 0), "commit");
-      io.run(() => x.txnApply(), "commit");
-      this.#gathered.push(undefined);
-    }
-  }
-
-  /** Body header in the store's part of the arena. */
-  #writeHeader(item: Pending | undefined, extraLength: number): void {
-    const { kernel } = this.#core;
-    if (item) {
-      const at = item.request.committedAt ?? this.#core.environment.now();
-      item.committedAt = Math.max(this.#core.committedAt, Math.floor(at));
-      this.#core.committedAt = item.committedAt;
-    }
-    const at = kernel.exports.arena(ARENA_START) >>> 0;
-    const u8 = kernel.u8;
-    const u32 = kernel.u32;
-    const word = at >>> 2; // the arena and the header's fields are aligned
-    const change = item !== undefined && item.request.change !== false;
-    u32[word + (BODY_FLAGS >>> 2)] = (change ? BODY_IS_CHANGE : 0) | (item ? BODY_HAS_ID : 0) | 1 << (8 * BODY_VERSION);
-    if (item) item.id.write(u8, at + BODY_COMMIT_ID);
-    else u8.fill(0, at + BODY_COMMIT_ID, at + BODY_COMMITTED_AT);
-    u32[word + (BODY_COMMITTED_AT >>> 2)] = this.#core.committedAt;
-    u32[word + (BODY_COMMITTED_AT >>> 2) + 1] = Math.floor(this.#core.committedAt / 0x1_0000_0000);
-    u32[word + (BODY_EFFECTS >>> 2)] = 0;
-    u32[word + (BODY_EXTRA >>> 2)] = extraLength;
-  }
-
-  /** One transaction could not be applied: everything unsealed is dropped, the others of the group are applied again from their bodies. */
-  #applyFailed(item: Pending, error: unknown): void {
-    const { kernel } = this.#core;
-    const x = kernel.exports;
-    if (this.#core.ended) {
-      item.fail(error);
-      return this.failAll(this.#core.ended);
-    }
-    // Maintenance that failed leaves its transaction gathered: that one is at fault then.
-    const at = this.#gathered.lastIndexOf(item);
-    const kept = at < 0 ? this.#gathered : this.#gathered.slice(0, at);
-    const bodies: Uint8Array[] = [];
-    for (let i = 0; i < kept.length; i++) {
-      invariant(x.groupBody(i) === OK, "a gathered body is missing");
-      const from = kernel.word(CTRL_OUT_AT);
-      bodies.push(kernel.u8.slice(from, from + kernel.word(CTRL_OUT_COUNT)));
-    }
-    this.#discard();
-    item.fail(error);
-    for (let i = 0; i < bodies.length; i++) {
-      try {
-        this.#applyBody(bodies[i]!, kept[i]);
-      } catch (again) {
-        // The same page fails for others too: this one goes, and the rest is tried without it.
-        const rest = kept.slice(0, i).concat(kept.slice(i + 1));
-        const restBodies = bodies.slice(0, i).concat(bodies.slice(i + 1));
-        kept[i]?.fail(again);
-        this.#discard();
-        kept.splice(0, kept.length, ...rest);
-        bodies.splice(0, bodies.length, ...restBodies);
-        i = -1;
-      }
-    }
-  }
-
-  #applyBody(body: Uint8Array, item: Pending | undefined): void {
-    const { kernel, io } = this.#core;
-    const x = kernel.exports;
-    const at = (x.arena(ARENA_START + body.length) >>> 0) + ARENA_START;
-    kernel.u8.set(body, at);
-    io.run(() => x.txnLoad(at, body.length), "commit");
-    io.run(() => x.txnApply(), "commit");
-    if (item) {
-      item.sequence = x.txnSequence();
-      item.frame = x.txnFrame();
-    }
-    this.#gathered.push(item);
-  }
-
-  /** Drops everything unsealed. */
-  #discard(): void {
-    const x = this.#core.kernel.exports;
-    x.groupDiscard();
-    x.groupClear();
-    this.#gathered = [];
-    this.#registry.changed(x.versionFrame(-1));
   }
 
   // ---- closing --------------------------------------------------------------------------------------------
@@ -296,8 +178,7 @@ export class Committer {
     this.#window = undefined;
     if (this.#flying || this.#undoing || this.#core.failure || this.#core.ended) return;
     if (this.#gathered.length === 0) return this.#boundary();
-    const items = this.#gathered;
-    this.#gathered = [];
+    const items = this.#gathered.leave();
     this.#leaving = items;
     if (this.#core.options.durability === "none") this.#closeUnwritten(items);
     else this.#closeWritten(items);
@@ -419,7 +300,7 @@ export class Committer {
   }
 
   #dropGroup(items: (Pending | undefined)[], error: unknown): void {
-    this.#discard();
+    this.#gathered.discard();
     for (const item of items) item?.fail(error);
     this.#boundary();
   }
@@ -554,17 +435,17 @@ export class Committer {
     let version: number;
     try {
       x.groupRecord(0);
-      this.#apply(item);
+      this.#gathered.apply(item);
       reserveSpace(this.#core);
       version = this.#seal();
     } catch (error) {
-      if (!this.#core.ended) this.#discard();
+      if (!this.#core.ended) this.#gathered.discard();
       item.fail(error);
       this.#exclusiveEnded();
       return;
     }
     x.groupClear();
-    this.#gathered = [];
+    this.#gathered.leave();
     const before = this.#core.durableSequence;
     try {
       await this.#checkpointer.start({ grow: this.mayGrow, force: true });
@@ -597,7 +478,7 @@ export class Committer {
 
   /** Resolves when every commit issued before the call is settled. */
   async settled(): Promise<void> {
-    const items = [...this.#queue.items(), ...this.#gathered, ...(this.#flying?.items ?? []), this.#exclusive];
+    const items = [...this.#queue.items(), ...this.#gathered.items, ...(this.#flying?.items ?? []), this.#exclusive];
     await Promise.allSettled(items.map((item) => item?.promise));
   }
 
@@ -689,8 +570,8 @@ export class Committer {
     this.#leaving = [];
     this.#flying = undefined;
     for (const item of unknown) item?.fail(this.#unknown(error));
-    const refused = [...this.#gathered, this.#exclusive, ...this.#queue.drain()];
-    this.#gathered = [];
+    const refused = [...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
+    this.#gathered.leave();
     this.#exclusive = undefined;
     for (const item of refused) {
       item?.fail(

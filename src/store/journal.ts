@@ -27,7 +27,7 @@ export interface JournalMark extends Position {
 const MIB = 1 << 20;
 /**
  * The journal grows to a quarter of the tree, but a small tree's to this. A checkpoint costs about 20 ms whatever it holds (its syncs, and pages written here and there), and 16 MiB
- * spread that over 1,500 single commits; with 4 MiB every commit paid a third of its own sync for checkpoints.
+ * spread that over 1,000 single commits; with 4 MiB every commit paid a third of its own sync for checkpoints.
  */
 const SMALL_TREE_LIMIT = 16 * MIB;
 const LIMIT = 64 * MIB;
@@ -67,9 +67,9 @@ export class Journal {
     this.#measure();
   }
 
-  /** Whether so much of it was written since the last freeze that a checkpoint should begin. The rest serves commits until it is over. */
+  /** Whether so much of it was written since the last freeze that a checkpoint should begin. The other half serves commits until it is over. */
   get due(): boolean {
-    return this.sinceFreeze * 4 > this.capacity * 3;
+    return this.sinceFreeze * 2 > this.capacity;
   }
 
   /** The extents, in ring order. */
