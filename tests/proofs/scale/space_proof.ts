@@ -49,7 +49,7 @@ test("Manifest: 1,000,000 overwrites leave a file no larger than 200,000 do, and
     const random = seeded(SEED);
     const manifest = await Manifest.open(path, { create: true });
     const rows = new Map<number, { seed: number; length: number }>();
-    let sizeThen = 0, largest = 0;
+    let sizeThen = 0, largestThen = 0, largest = 0;
     for (let commit = 0; commit < COMMITS; commit++) {
       const txn = manifest.begin();
       for (let i = 0; i < PER_COMMIT; i++) {
@@ -61,7 +61,10 @@ test("Manifest: 1,000,000 overwrites leave a file no larger than 200,000 do, and
       }
       await txn.commit();
       largest = Math.max(largest, statSync(path).size);
-      if ((commit + 1) * PER_COMMIT === FIRST) sizeThen = statSync(path).size;
+      if ((commit + 1) * PER_COMMIT === FIRST) {
+        sizeThen = statSync(path).size;
+        largestThen = largest;
+      }
     }
     const size = statSync(path).size;
     assertEquals(manifest.count(table), ROWS);
@@ -70,6 +73,7 @@ test("Manifest: 1,000,000 overwrites leave a file no larger than 200,000 do, and
         kib(largest)
       } between)`,
     );
+    assert(largest <= largestThen * 1.1, `seed ${SEED}: at most ${largest} bytes, ${largestThen} up to ${FIRST}`);
     assert(size <= sizeThen * 1.1, `seed ${SEED}: ${size} bytes, ${sizeThen} after ${FIRST}`);
 
     const gone = random.shuffle([...rows.keys()]).slice(0, ROWS * 0.9);
