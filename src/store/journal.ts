@@ -114,9 +114,12 @@ export class Journal {
     return this.#extents[position.extent]!.page * 2 ** this.#pageShift + position.block * BLOCK_SIZE;
   }
 
-  /** Largest payload, in blocks with parity, that one transaction may have: a quarter of the journal. */
+  /**
+   * Largest payload, in blocks with parity, that one transaction may have: a quarter of the journal, and of its longest extent, because room for it is kept before
+   * a transaction is taken. Groups would be cut short where an extent ends if that were more.
+   */
   get transactionBlocks(): number {
-    return Math.floor(Math.min(this.capacity / 4, this.#longest / 2));
+    return Math.floor(Math.min(this.capacity, this.#longest) / 4);
   }
 
   /** Blocks at which a group closes, so that one more transaction still fits beside it. */
