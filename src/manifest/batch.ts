@@ -3,6 +3,7 @@ import {
   ArgumentRangeError,
   ArgumentTypeError,
   type ErrorDetail,
+  failType,
   isManifestError,
   ManifestError,
   type ManifestErrorFields,
@@ -80,6 +81,11 @@ export class Batch implements CommitRequest {
     }
     if (missing === undefined) return undefined;
     const { staging } = this.#core;
+    if (staging.busy) {
+      failType(
+        "Cannot commit: another transaction is being encoded, and this one's tables are not there yet; make them with createTable before",
+      );
+    }
     staging.begin(further !== undefined);
     staging.provisional = missing;
     try {
@@ -109,6 +115,7 @@ export class Batch implements CommitRequest {
     const { staging } = this.#core;
     const further = this.#further;
     let index = 0;
+    staging.busy = true;
     try {
       starts?.push(0);
       this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
@@ -120,6 +127,8 @@ export class Batch implements CommitRequest {
       }
     } catch (error) {
       throw this.#explain(error, index);
+    } finally {
+      staging.busy = false;
     }
   }
 

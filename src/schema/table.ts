@@ -1,4 +1,5 @@
 // Tables: a name, a key of named components, a record of fields, and the types that follow from them.
+import { isWellFormed } from "./text.ts";
 import { ArgumentTypeError, fail } from "../errors.ts";
 import { componentsOf, type KeyField, membersOf, type RecordValue, type Shape, type TupleValue } from "./field.ts";
 import { describeSchema, parseSchema } from "./description.ts";
@@ -48,6 +49,7 @@ export function defineTable<const K extends readonly KeyField<unknown>[], const 
   key: K;
   value: S;
 }): Table<TupleValue<K>, RecordValue<S>> {
+  if (typeof definition !== "object" || definition === null) throw new ArgumentTypeError("Cannot define a table: there is no definition");
   const name = checkTableName(definition.name);
   if (!Array.isArray(definition.key)) throw new ArgumentTypeError(`Cannot define "${name}": its key is not a list of components`);
   return makeTable(name, componentsOf(definition.key), membersOf(definition.value));
@@ -70,7 +72,7 @@ function makeTable<K extends readonly unknown[], V>(name: string, key: readonly 
 function checkTableName(name: unknown): string {
   if (typeof name !== "string") throw new ArgumentTypeError("Cannot define a table: its name is not a string", {}, "NAME_INVALID");
   const length = new TextEncoder().encode(name).length;
-  if (length < 1 || length > 255 || name.includes("\0")) {
+  if (length < 1 || length > 255 || name.includes("\0") || !isWellFormed(name)) {
     throw new ArgumentTypeError(
       "Cannot define a table: its name is not 1 to 255 bytes of text without NUL",
       { detail: { length } },

@@ -24,6 +24,8 @@ import { type Pending, WriteQueue } from "./write_queue.ts";
 const QUICK_SYNC = 1;
 /** Relaxed commits are synced within this many milliseconds. */
 const RELAXED_SYNC = 100;
+/** Overflow values written since the last freeze ask for a checkpoint beyond this, or a quarter of the journal if that is more. */
+const RUN_BYTES = 1 << 20;
 /** Pages of dropped tables that a checkpoint frees. Not a share of the cache: its size never decides where pages go. */
 const DROP_PAGES = 512;
 
@@ -126,7 +128,8 @@ export class Committer {
   /** Whether the next transaction may be applied now. */
   #admits(): boolean {
     if (
-      this.#exclusive || this.#held || this.#checkpointWanted.length > 0 || this.#maintenance.length > 0 || this.#core.failure ||
+      this.#gathered.staging || this.#exclusive || this.#held || this.#checkpointWanted.length > 0 || this.#maintenance.length > 0 ||
+      this.#core.failure ||
       this.#core.ended || this.#undoing || this.#checkpointer.halfFrozen
     ) return false;
     const blocks = this.#core.kernel.exports.groupBlocks();
@@ -230,7 +233,9 @@ export class Committer {
       this.#deliver(items);
       return this.#boundary();
     }
-    const inline = !core.file.syncing && (options.syncMode === "inline" || (options.syncMode === "auto" && core.file.quick(QUICK_SYNC)));
+    // Beside a checkpoint "auto" leaves the turn: a loop of awaited commits that sync inline lives in microtasks alone, and the checkpoint would never get on.
+    const quick = options.syncMode === "auto" && !this.#checkpointer.running && core.file.quick(QUICK_SYNC);
+    const inline = !core.file.syncing && (options.syncMode === "inline" || quick);
     if (inline) {
       try {
         core.file.sync();
@@ -311,7 +316,9 @@ export class Committer {
   #pressed(): boolean {
     const { journal, kernel, frames } = this.#core;
     const x = kernel.exports;
-    return journal.due || x.unplacedPages() * 2 > frames || x.dirtyRunPages() > frames;
+    // Runs put between two freezes stay busy until the next generation, whatever becomes of them.
+    const runs = x.dirtyRunPages() * this.#core.pageSize > Math.max(RUN_BYTES, journal.capacity * 1024);
+    return journal.due || runs || x.unplacedPages() * 2 > frames;
   }
 
   #boundary(): void {

@@ -27,6 +27,8 @@ import type { Pending } from "./write_queue.ts";
 export class Gatherer {
   /** Applied transactions, in order; undefined = the store's own maintenance. */
   items: (Pending | undefined)[] = [];
+  /** A transaction is laying its operations into the arena: a commit made meanwhile, by its own codecs or getters, waits in line. */
+  staging = false;
   readonly #core: Core;
   readonly #registry: Registry;
 
@@ -52,7 +54,9 @@ export class Gatherer {
     const { kernel, io } = this.#core;
     const x = kernel.exports;
     try {
+      this.staging = true;
       const staged = item.request.stage();
+      this.staging = false;
       if (item.request.registry) item.registry = true;
       this.#writeHeader(item, staged.extraLength);
       io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, staged.extraLength), "commit");
@@ -60,6 +64,8 @@ export class Gatherer {
     } catch (error) {
       item.fail(error);
       return false;
+    } finally {
+      this.staging = false;
     }
   }
 

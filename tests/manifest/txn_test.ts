@@ -357,3 +357,30 @@ test("open: wrong arguments are refused", async () => {
   assertEquals(await codeOf(() => Manifest.open(new MemoryStorage(), { create: true, logRetention: { changes: -1 } })), "INVALID_ARGUMENT");
   assertEquals(await codeOf(() => Manifest.open(new MemoryStorage(), { create: true, durability: "maybe" as never })), "INVALID_ARGUMENT");
 });
+
+test("ManifestTxn.commit: one that a getter or a codec makes while another is encoded waits its turn", async () => {
+  const manifest = await Manifest.open(new MemoryStorage(), { create: true });
+  const inner = defineTable({ name: "reentrant", key: [text("name")], value: { a: u32() } });
+  await manifest.createTable(inner);
+  let nested: Promise<unknown> | undefined;
+  const value = {
+    get a(): number {
+      nested ??= manifest.begin().put(inner, ["inner"], { a: 9 }).commit();
+      return 3;
+    },
+  };
+  await manifest.begin().put(inner, ["outer"], value).put(inner, ["last"], { a: 4 }).commit();
+  await nested;
+  assertEquals([...manifest.range(inner)], [[["inner"], { a: 9 }], [["last"], { a: 4 }], [["outer"], { a: 3 }]]);
+  const unknown = defineTable({ name: "unknown", key: [text("name")], value: { a: u32() } });
+  let refused: Promise<unknown> | undefined;
+  await manifest.begin().put(inner, ["outer"], {
+    get a(): number {
+      refused ??= manifest.begin().put(unknown, ["x"], { a: 1 }).commit().catch((error) => error.code);
+      return 5;
+    },
+  }).commit();
+  assertEquals(await refused, "INVALID_ARGUMENT");
+  assertEquals(manifest.get(inner, ["outer"]), { a: 5 });
+  await manifest.close();
+});
