@@ -16,6 +16,7 @@ import {
   record,
   text,
   timestamp,
+  u32,
   u53,
   u64,
   u8,
