@@ -24,6 +24,8 @@ const BYTES = 1 << 20;
 /** Looks after this many commits, or this many staged bytes. */
 const LOOK_COMMITS = 64;
 const LOOK_BYTES = 1 << 17;
+/** A page of changes ends behind so many bytes of records, however few changes they are. */
+const PAGE_BYTES = 8 << 20;
 /** Changes deleted by one commit. */
 const STEP = 4096;
 const RUN = 0xffffffff;
@@ -84,10 +86,11 @@ export class ChangeLog {
     }
   }
 
-  /** Calls back for each change from `from` on, at most `count`, up to the newest durable one: sequence, address and length of its record. */
+  /** Calls back for each change from `from` on, at most `count` and about 8 MiB, up to the newest durable one: sequence, address and length of its record. */
   read(view: View, from: number, count: number, visit: (sequence: number, at: number, length: number) => void): void {
     const scan = view.tree(TABLE_ID_CHANGES).scan({ lower: bigEndian(from), upper: bigEndian(this.latest + 1) });
     try {
+      let bytes = 0;
       for (let left = count; left > 0;) {
         const rows = scan.next(Math.min(left, 256), 1 << 18);
         if (rows === 0) return;
@@ -95,6 +98,8 @@ export class ChangeLog {
           const sequence = sequenceAt(scan, this.#kernel, row);
           const at = scan.loadValue(row);
           visit(sequence, at, scan.valueLength);
+          bytes += scan.valueLength;
+          if (bytes >= PAGE_BYTES) return;
         }
         left -= rows;
       }

@@ -179,7 +179,10 @@ export class Manifest extends Reader {
     await (bound === undefined ? this.#core.store.sync() : this.#core.make([bound]));
   }
 
-  /** Drops a table with all its rows. TABLE_UNKNOWN when there is none; the manifest's own cannot be dropped. */
+  /**
+   * Drops a table with all its rows. TABLE_UNKNOWN when there is none; the manifest's own cannot be dropped. It is no change: consumers of the change log are not told, and what they have
+   * not fetched of the table by then comes as `unreadable` operations, as bytes.
+   */
   async dropTable(table: string | AnyTable): Promise<void> {
     const name = typeof table === "string" ? table : checkTable(table).name;
     if (builtInNamed(name) !== undefined) failType(`Cannot drop table "${name}": it is one of the manifest's own`, { table: name });
@@ -227,7 +230,7 @@ export class Manifest extends Reader {
     return await this.#cursors.register(name, options.start ?? "oldest");
   }
 
-  /** The next changes of a cursor, oldest first. Fetching does not move it. CURSOR_UNKNOWN; CURSOR_TRUNCATED when changes that it has not done are gone. */
+  /** The next changes of a cursor, oldest first, at most `size` and about 8 MiB of them. Fetching does not move it. CURSOR_UNKNOWN; CURSOR_TRUNCATED when changes that it has not done are gone. */
   // deno-lint-ignore require-await
   async fetchChangePage(cursorId: number, pageSize: number = 100): Promise<ChangePage> {
     return this.#cursors.page(cursorId, pageSize);

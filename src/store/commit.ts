@@ -478,6 +478,8 @@ export class Committer {
   /** Moves everything applied before the call into the tree. */
   checkpoint(options: CheckpointOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
+      // Behind a failed write nobody would come for it.
+      this.#core.checkWritable("checkpoint");
       this.#checkpointWanted.push({ options, resolve, reject });
       this.#schedule();
     });

@@ -1,6 +1,6 @@
 // The change log and its cursors: order, pages, acknowledgement, truncation, retention, gaps.
 import { assert, assertEquals } from "@std/assert";
-import { type Change, defineTable, type Manifest, text, u53 } from "../../mod.ts";
+import { bytes, type Change, defineTable, type Manifest, text, u53 } from "../../mod.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 import { codeOf, errorOf, Medium } from "./open_manifest.ts";
@@ -316,5 +316,23 @@ test("fetchChangePage: only durable changes are seen", async () => {
   assertEquals(await codeOf(() => manifest.acknowledgeChanges(id, 3)), "INVALID_ARGUMENT");
   await manifest.sync();
   assertEquals(sequences((await manifest.fetchChangePage(id)).changes), [1, 2, 3]);
+  await manifest.close();
+});
+
+test("fetchChangePage: ends behind 8 MiB of records, however few changes they are", async () => {
+  const manifest = await new Medium().open();
+  const large = defineTable({ name: "large", key: [u53("n")], value: { data: bytes() } });
+  const cursor = await manifest.registerChangeCursor("large", { start: "oldest" });
+  for (let n = 0; n < 7; n++) await manifest.begin().put(large, [n], { data: new Uint8Array(3 << 20).fill(n) }).commit();
+  const lengths: number[] = [];
+  for (let next = 0;;) {
+    const page = await manifest.fetchChangePage(cursor.id, 100);
+    if (page.changes.length === 0) break;
+    assert(page.nextSequence > next);
+    next = page.nextSequence;
+    lengths.push(page.changes.length);
+    await manifest.acknowledgeChanges(cursor.id, next);
+  }
+  assertEquals(lengths, [3, 3, 1]);
   await manifest.close();
 });
