@@ -19,6 +19,8 @@ import type { Core } from "./core.ts";
 import type { Position } from "./journal.ts";
 import type { RecoveryReport } from "./types.ts";
 
+/** A reader beside a writer looks this often for a group before it calls it damaged. */
+const REREADS = 32;
 /** Journal bytes read at a time. */
 const CHUNK_BLOCKS = 64;
 
@@ -48,11 +50,7 @@ export class Replay {
     const { kernel, io, journal } = this.#core;
     for (;;) {
       let found = this.#find();
-      if (!found || found.torn) {
-        this.#refuseLaterGroups(journal.nextGroup);
-        // Looking around has used the buffer: what is kept of a torn group is parsed again.
-        if (found) found = this.#find();
-      }
+      if (!found || found.torn) found = this.#findAgain(found !== undefined);
       if (!found) break;
       this.#apply(found.frames);
       if (found.torn) this.#report.cut = { group: journal.nextGroup, frames: found.frames };
@@ -63,6 +61,26 @@ export class Replay {
     }
     kernel.exports.journalBuffer(0);
     if (io.run(() => kernel.exports.groupSeal(), "recover") === OK) kernel.exports.versionPublish(kernel.word(CTRL_TREE));
+  }
+
+  /**
+   * The next group is not whole. What is kept of a torn one is parsed again, because looking around uses the buffer. A reader may have looked while a writer was writing: then the
+   * group is whole the next time, and later ones prove nothing.
+   */
+  #findAgain(torn: boolean): Found | undefined {
+    const { journal, file } = this.#core;
+    for (let again = 0;; again++) {
+      try {
+        this.#refuseLaterGroups(journal.nextGroup);
+        return torn ? this.#find() : undefined;
+      } catch (error) {
+        if (!file.readOnly || again === REREADS) throw error;
+        this.#extent = -1;
+        const found = this.#find();
+        if (found && !found.torn) return found;
+        torn = found !== undefined;
+      }
+    }
   }
 
   /** Parses the next group at each place where it may be. */

@@ -293,14 +293,21 @@ export class Store {
     }
   }
 
-  /** Checks the whole file, the contents of overflow values included. Writes a checkpoint first unless opened for reading only. */
+  /** Checks the whole file, the contents of overflow values included. Writes a checkpoint first unless opened for reading only; then SNAPSHOT_EXPIRED when a writer has replaced the state. */
   async check(): Promise<CheckReport> {
     this.#checkOpen("check");
     const force = new DataView(this.#core.meta.bytes.buffer).getUint32(META_BITMAP, true) === 0;
     if (!this.readOnly) await this.#committer.checkpoint({ force });
     const pinned = this.#readers.open();
     try {
-      return await checkFile(this.#core, this.#core.meta, 2);
+      const report = await checkFile(this.#core, this.#core.meta, 2);
+      // Beside a writer what looks damaged may have been replaced: that is no finding about the file.
+      if (!report.ok && this.#core.file.readOnly) {
+        const damage = new ManifestError("CORRUPT_PAGE", "Cannot check: pages of the state that was opened are damaged");
+        const verdict = expiredOr(this.#core, damage);
+        if (verdict !== damage) throw verdict;
+      }
+      return report;
     } finally {
       pinned.close();
     }

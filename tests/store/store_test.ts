@@ -371,6 +371,11 @@ test("Store: opened for reading beside a writer it sees one state, and says when
       assertEquals((error as ManifestError).code, "SNAPSHOT_EXPIRED", `${error}`);
       expired++;
     }
+    try {
+      assertEquals((await reader.check()).problems, []);
+    } catch (error) {
+      assertEquals((error as ManifestError).code, "SNAPSHOT_EXPIRED", `${error}`);
+    }
     await reader.close();
   }
   assert(expired > 3 && expired < 29, `${expired} expired`);
