@@ -105,11 +105,16 @@ export class Checkpointer {
     return this.#running ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve();
   }
 
+  /** Takes the extent that the newest generation names into use: a freeze is about to begin. */
+  adoptExtent(): void {
+    if (this.#grown) this.#core.journal.append(this.#grown);
+    this.#grown = undefined;
+  }
+
   #begin(options: CheckpointOptions): Work {
     const { kernel, io, journal } = this.#core;
     const x = kernel.exports;
-    if (this.#grown) journal.append(this.#grown);
-    this.#grown = undefined;
+    this.adoptExtent();
     let extent: Extent | undefined;
     const pages = options.grow && !options.shrink ? journal.growth(x.filePages()) : 0;
     if (pages > 0) {

@@ -17,13 +17,12 @@ import { Gatherer } from "./gatherer.ts";
 import type { Position } from "./journal.ts";
 import { eraseGroup, fence, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
+import { RelaxedSync } from "./relaxed.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
 import { type Pending, WriteQueue } from "./write_queue.ts";
 
 /** Syncs expected to take longer than this, in milliseconds, run off the event loop. */
 const QUICK_SYNC = 1;
-/** Relaxed commits are synced within this many milliseconds. */
-const RELAXED_SYNC = 100;
 /** Overflow values written since the last freeze ask for a checkpoint beyond this, or a quarter of the journal if that is more. */
 const RUN_BYTES = 1 << 20;
 /** Pages of dropped tables that a checkpoint frees. Not a share of the cache: its size never decides where pages go. */
@@ -76,10 +75,7 @@ export class Committer {
   #maintenance: Maintenance[] = [];
   /** A trigger came while a checkpoint ran: commits wait for its end. */
   #held = false;
-  #unsynced: { sequence: number; frame: number; group: number } | undefined;
-  #flushTimer: Timer | undefined;
-  /** The sync of relaxed commits that is under way. */
-  #flushing: Promise<void> | undefined;
+  readonly #relaxed: RelaxedSync;
   #idleTimer: Timer | undefined;
   #lastCommit = 0;
 
@@ -88,6 +84,7 @@ export class Committer {
     this.ids = new CommitIds(core);
     this.#checkpointer = checkpointer;
     this.#gathered = new Gatherer(core, registry);
+    this.#relaxed = new RelaxedSync(core, (error) => this.failAll(error), onDurable);
     this.#queue = new WriteQueue(core.options.queueCapacity);
     this.#onDurable = onDurable;
   }
@@ -227,8 +224,7 @@ export class Committer {
     const flying: Flying = { items, version, group };
     if (options.durability === "relaxed") {
       const x = core.kernel.exports;
-      this.#unsynced = { sequence: x.versionSequence(version), frame: x.versionFrame(version), group };
-      this.#flushTimer ??= core.environment.timer(RELAXED_SYNC, () => void this.flush().catch(() => {}));
+      this.#relaxed.written({ sequence: x.versionSequence(version), frame: x.versionFrame(version), group });
       this.#core.publish(version);
       this.#deliver(items);
       return this.#boundary();
@@ -440,10 +436,12 @@ export class Committer {
     const x = this.#core.kernel.exports;
     this.#exclusiveRunning = true;
     let version: number;
+    let grow: boolean;
     try {
       x.groupRecord(0);
       this.#gathered.apply(item);
-      reserveSpace(this.#core);
+      this.#checkpointer.adoptExtent();
+      grow = this.#reserve();
       version = this.#seal();
     } catch (error) {
       if (!this.#core.ended) this.#gathered.discard();
@@ -455,7 +453,7 @@ export class Committer {
     this.#gathered.leave();
     const before = this.#core.durableSequence;
     try {
-      await this.#checkpointer.start({ grow: this.mayGrow, force: true });
+      await this.#checkpointer.start({ grow, force: true });
     } catch (error) {
       // The version is sealed and half way into the file: only opening again tells whether it is there.
       this.failAll(error, [item]);
@@ -465,6 +463,18 @@ export class Committer {
     this.#deliver([item]);
     if (this.#core.durableSequence !== before) this.#onDurable();
     this.#exclusiveEnded();
+  }
+
+  /** Makes sure of space for a batch beyond the journal, if need be without a longer journal; whether the journal may grow. */
+  #reserve(): boolean {
+    try {
+      reserveSpace(this.#core, this.mayGrow);
+      return this.mayGrow;
+    } catch (error) {
+      if (!this.mayGrow || !isManifestError(error) || error.code !== "NO_SPACE") throw error;
+      reserveSpace(this.#core, false);
+      return false;
+    }
   }
 
   #exclusiveEnded(): void {
@@ -497,33 +507,8 @@ export class Committer {
   }
 
   /** Syncs what relaxed commits have written. */
-  async flush(): Promise<void> {
-    this.#flushTimer?.cancel();
-    this.#flushTimer = undefined;
-    // One that is under way covers only what was written before it began.
-    while (this.#flushing) await this.#flushing;
-    const upTo = this.#unsynced;
-    if (!upTo) return;
-    this.#unsynced = undefined;
-    this.#flushing = this.#flushTo(upTo);
-    try {
-      await this.#flushing;
-    } finally {
-      this.#flushing = undefined;
-    }
-  }
-
-  async #flushTo(upTo: { sequence: number; frame: number; group: number }): Promise<void> {
-    const before = this.#core.durableSequence;
-    try {
-      await this.#core.file.syncLater();
-      fence(this.#core);
-    } catch (error) {
-      this.failAll(error);
-      throw error;
-    }
-    this.#core.durable(upTo.sequence, upTo.frame, upTo.group);
-    if (this.#core.durableSequence !== before) this.#onDurable();
+  flush(): Promise<void> {
+    return this.#relaxed.flush();
   }
 
   #armIdle(): void {
@@ -557,10 +542,10 @@ export class Committer {
 
   /** Calls off every timer. */
   stopTimers(): void {
-    this.#flushTimer?.cancel();
+    this.#relaxed.cancel();
     this.#idleTimer?.cancel();
     this.#window?.cancel();
-    this.#flushTimer = this.#idleTimer = undefined;
+    this.#idleTimer = undefined;
     if (this.#window) {
       this.#window = undefined;
       queueMicrotask(() => this.#guarded(() => this.#close()));

@@ -119,17 +119,21 @@ async function moveRuns(context: CompactContext, table: number, limit: number): 
     } finally {
       scan.close();
     }
+    const most = Math.min(BATCH_BYTES, core.options.maxTransactionBytes);
     for (let from = 0; from < high.length;) {
       let to = from;
-      for (let bytes = 0; to < high.length && (to === from || bytes + high[to]!.bytes <= BATCH_BYTES); to++) bytes += high[to]!.bytes;
+      for (let bytes = 0; to < high.length && (to === from || bytes + high[to]!.bytes <= most); to++) bytes += high[to]!.bytes;
       const keys = high.slice(from, to);
       await committer.commit({
         change: false,
         stage: () => {
           const ops: RawOp[] = [];
+          let bytes = 0;
           for (const { key } of keys) {
             const value = newest.tree(table).get(key); // gone, or another one by now: both are fine
-            if (value) ops.push({ kind: "put", table, key, value, hidden: true });
+            if (!value || (ops.length > 0 && bytes + value.length > most)) continue;
+            bytes += value.length;
+            ops.push({ kind: "put", table, key, value, hidden: true });
           }
           return stageRaw(core.kernel, ops);
         },

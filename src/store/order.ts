@@ -141,12 +141,12 @@ export function freshSlot(pageShift: number, random: (into: Uint8Array<ArrayBuff
 const BITMAP_PAGES = 64;
 
 /**
- * Makes sure of the space that the next freeze, with a new journal extent, can need at most, by writing zeros behind the file's last page: a batch that commits by its own checkpoint must not find out half way
+ * Makes sure of the space that the next freeze, with a new journal extent if the journal is to grow, can need at most, by writing zeros behind the file's last page: a batch that commits by its own checkpoint must not find out half way
  * that the medium is full. Throws with nothing changed.
  */
-export function reserveSpace(core: Core): void {
+export function reserveSpace(core: Core, grow: boolean): void {
   const from = core.kernel.exports.filePages();
-  const pages = core.kernel.exports.unplacedPages() + BITMAP_PAGES + core.journal.growth(from);
+  const pages = core.kernel.exports.unplacedPages() + BITMAP_PAGES + (grow ? core.journal.growth(from) : 0);
   core.io.clearSpills(from, pages);
   try {
     writeZeros(core.file, from * core.pageSize, (from + pages) * core.pageSize);
