@@ -7,7 +7,6 @@ import { CTRL_OUT_PAGE, NEED_ROOM, OK, OUT_OF_MEMORY, PAGE_SHIFT_MAX, PAGE_SHIFT
 import { dirtyCount, evictions, frameAbandon, frameInstall, framesInit, frameWanted, pagesRead, spills } from "./frame";
 import { freezeInit } from "./freeze";
 import { journalInit } from "./journal";
-import { allocate, release } from "./mem";
 import { invariant } from "./ctrl";
 import { rootsFlush, rootsForget, rootsInit } from "./roots";
 import { sealTablesInit } from "./seal_table";
@@ -95,21 +94,6 @@ export function pageAbandon(): void {
   checkAbandon();
   spaceAbandon();
   frameAbandon();
-}
-
-let valueAt: usize = 0;
-let valueRoom: u32 = 0;
-
-/** A buffer for a value the host reads in one piece; 0 bytes gives it back. Returns 0 when memory is exhausted. */
-export function valueBuffer(bytes: u32): usize {
-  if (bytes && bytes <= valueRoom) return valueAt;
-  release(valueAt, valueRoom);
-  valueAt = 0;
-  valueRoom = 0;
-  if (!bytes || bytes > 1 << 30) return 0;
-  valueAt = allocate(bytes);
-  if (valueAt) valueRoom = bytes;
-  return valueAt;
 }
 
 /** Dirty frames in the cache. */

@@ -30,7 +30,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   spillBase: "where spilling starts, for tests: the store moves it with spillReset",
   treeLevel: "size for tests",
   treeRunPages: "size for tests",
-  valueBuffer: "memory for a value that the host reads",
   versionNewest: "for tests",
 };
 

@@ -17,8 +17,6 @@ export interface KernelExports {
   init(pageShift: number, frames: number, fileIdLo: number, fileIdHi: number): Status;
   /** Makes the arena (host's staging area) at least `bytes` long, keeping its contents, and returns its address; 0 when out of memory. */
   arena(bytes: number): Address;
-  /** A buffer of `bytes` for one value read by the host, contents lost when it grows; 0 gives it back. */
-  valueBuffer(bytes: number): Address;
   /** Longest value and longest body that txnEncode makes. */
   bodyLimits(value: number, body: number): void;
   /** CRC32C of bytes in memory, continued from `seed` (0 to start). */
