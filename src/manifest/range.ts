@@ -2,7 +2,7 @@
 //
 // Rows are fetched in chunks, decoded at once and handed out one by one, so the loop's body may use the manifest as it likes. The first chunk is small, because
 // many loops stop early; then they grow.
-import { failRange } from "../errors.ts";
+import { failRange, failType } from "../errors.ts";
 import type { Scan } from "../store/store.ts";
 import type { Position, RangeBounds } from "./bounds.ts";
 import type { TableReader } from "./table_reader.ts";
@@ -55,7 +55,10 @@ export class Range<T> implements Iterable<T> {
 
   /** Made by `range`, `keys`, `values` and `rangeBytes`. */
   constructor(open: () => RangeSource, options: RangeOptions<readonly unknown[]>, kind: RangeKind) {
-    const { limit } = options;
+    const { limit, reverse } = options;
+    if (reverse !== undefined && typeof reverse !== "boolean") {
+      failType("Cannot read a range: reverse is not a boolean", { field: "reverse" });
+    }
     if (limit !== undefined && (typeof limit !== "number" || !Number.isInteger(limit) || limit < 0)) {
       failRange("Cannot read a range: limit is not a whole number from 0 on", { field: "limit" });
     }

@@ -115,7 +115,7 @@ export class TableCodec<K extends readonly unknown[], V> {
     const slot = arena.tape(plan.slots);
     if (!Array.isArray(key)) {
       if (!this.#bare) {
-        failType(`Cannot write "${this.table.name}": the key is not an array of ${plan.fields.length} components`, {
+        failType(`Cannot use a key of "${this.table.name}": it is not an array of ${plan.fields.length} components`, {
           table: this.table.name,
         });
       }
@@ -128,7 +128,7 @@ export class TableCodec<K extends readonly unknown[], V> {
   }
 
   #wrongLength(length: number): never {
-    failType(`Cannot write "${this.table.name}": the key has ${length} components, not ${this.#key.fields.length}`, {
+    failType(`Cannot use a key of "${this.table.name}": it has ${length} components, not ${this.#key.fields.length}`, {
       table: this.table.name,
     });
   }
@@ -219,7 +219,7 @@ export class TableCodec<K extends readonly unknown[], V> {
     const detail = { table: table.name, operation: kernel.word(CTRL_ERROR_OP) };
     switch (status) {
       case KEY_TOO_LONG:
-        failLimit(`Cannot write "${table.name}": the key is longer than ${KEY_MAX} bytes when encoded`, { ...detail, limit: KEY_MAX });
+        failLimit(`Cannot use a key of "${table.name}": it is longer than ${KEY_MAX} bytes when encoded`, { ...detail, limit: KEY_MAX });
         break;
       case VALUE_TOO_LONG: {
         const length = kernel.word(CTRL_ERROR_A);

@@ -196,7 +196,7 @@ test("keyEncode: wrong components are named", () => {
   bad(1, 5, TypeError, "INVALID_ARGUMENT", 'key component "path" is not a string');
   bad(2, "no", TypeError, "INVALID_ARGUMENT", 'key component "state" is not one of "on", "off"');
   bad(3, new Uint8Array(5), TypeError, "INVALID_ARGUMENT", 'key component "hash" is not a Uint8Array of 4 bytes');
-  assertThrows(() => codec.encodeKey([1] as never), TypeError, "the key has 1 components, not 4");
+  assertThrows(() => codec.encodeKey([1] as never), TypeError, "it has 1 components, not 4");
   assertThrows(() => codec.encodeKey(7 as never), TypeError, "not an array of 4 components");
   codec.encodeKey(good);
 });
