@@ -20,14 +20,17 @@ export { type DurabilityReport, Manifest, type ManifestStats, type TableSummary 
 export type { ManifestOptions } from "./src/manifest/options.ts";
 export type { CommitReceipt } from "./src/manifest/receipt.ts";
 export { type CommitOptions, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
+export { OperationBuilder } from "./src/manifest/operation_builder.ts";
 export type { KernelModule } from "./src/kernel/loader.ts";
 export { ReadTransaction } from "./src/manifest/read_transaction.ts";
-export { type CollectableObject, type ListOptions, Reader } from "./src/manifest/reader.ts";
+export { type CollectableObject, type JobFilter, type ListOptions, type QueuedJob, Reader } from "./src/manifest/reader.ts";
 export { Range, type RangeOptions } from "./src/manifest/range.ts";
 export type { KeyBound, Position, RangeBounds } from "./src/manifest/bounds.ts";
-export type { Change, ChangeOperation, Generations, UnreadableOperation } from "./src/manifest/change.ts";
+export type { Change, Generations } from "./src/manifest/change.ts";
+export type { ChangeOperation, RowDeleted, RowPut, UnreadableOperation } from "./src/manifest/change_operation.ts";
 export type { ChangeCursor, ChangePage, CursorStart } from "./src/manifest/change_cursor.ts";
 export type { LogRetention } from "./src/manifest/change_log.ts";
+export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/reclaim.ts";
 export { memoryStorage } from "./src/manifest/memory_storage.ts";
 
 export {
@@ -37,10 +40,37 @@ export {
   databases,
   type DatabaseStatus,
 } from "./src/manifest/tables/databases.ts";
-export { type Chunk, type ChunkInput, chunks, type Residency } from "./src/manifest/tables/chunks.ts";
+export { type FlushGate, type WalState, type WalStateInput, walStates } from "./src/manifest/tables/wal_states.ts";
+export { type Chunk, type ChunkInput, chunks } from "./src/manifest/tables/chunks.ts";
+export { type ChunkDelta, type ChunkDeltaInput, chunkDeltas } from "./src/manifest/tables/chunk_deltas.ts";
+export type { Residency } from "./src/manifest/tables/residency.ts";
 export type { RemoteObject } from "./src/manifest/tables/remote_object.ts";
-export { type Snapshot, type SnapshotChunk, type SnapshotInput, snapshots } from "./src/manifest/tables/snapshots.ts";
-export { type Collectable, collectable, type Refcount, refcounts, type StoredObject } from "./src/manifest/tables/refcounts.ts";
+export { type Snapshot, type SnapshotChunk, type SnapshotInput, type SnapshotItem, snapshots } from "./src/manifest/tables/snapshots.ts";
+export { type WalArtifact, type WalArtifactInput, type WalArtifactKind, walArtifacts } from "./src/manifest/tables/wal_artifacts.ts";
+export {
+  type Job,
+  type JobIndexEntry,
+  type JobInput,
+  type JobKind,
+  type JobPayload,
+  jobs,
+  type JobState,
+  type JobStateInput,
+  type JobStateName,
+  jobStates,
+  pendingJobs,
+} from "./src/manifest/tables/jobs.ts";
+export { type Metric, type MetricInput, metrics } from "./src/manifest/tables/metrics.ts";
+export { type GenerationRecord, generations } from "./src/manifest/tables/generations.ts";
+export {
+  type Collectable,
+  collectable,
+  type ObjectState,
+  type Refcount,
+  refcounts,
+  type StoredObject,
+} from "./src/manifest/tables/refcounts.ts";
+export { type RemoteNamespace, type RemoteNamespaceInput, remoteNamespaces } from "./src/manifest/tables/remote_namespaces.ts";
 export { type CursorRecord, cursors } from "./src/manifest/tables/cursors.ts";
 export { meta, type MetaRecord } from "./src/manifest/tables/meta.ts";
 

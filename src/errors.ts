@@ -49,10 +49,12 @@ export type ErrorCode =
   | "SCHEMA_TOO_NEW"
   | "ILLEGAL_TRANSITION"
   | "REFCOUNT_UNDERFLOW"
+  | "CALLBACK_FAILED"
   | "CURSOR_UNKNOWN"
   | "CURSOR_TRUNCATED"
   | "ABORTED"
   | "CONFLICT"
+  | "OBJECT_CONDEMNED"
   | "LOCKED"
   | "FENCED"
   | "SNAPSHOT_EXPIRED"
@@ -107,11 +109,13 @@ const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   SCHEMA_TOO_NEW: ["usage", false],
   ILLEGAL_TRANSITION: ["usage", false],
   REFCOUNT_UNDERFLOW: ["usage", false],
+  CALLBACK_FAILED: ["usage", false],
   CURSOR_UNKNOWN: ["usage", false],
   CURSOR_TRUNCATED: ["usage", false],
   ABORTED: ["usage", false],
   // conflict
   CONFLICT: ["conflict", true],
+  OBJECT_CONDEMNED: ["conflict", true],
   LOCKED: ["conflict", true, "closed"],
   FENCED: ["conflict", false, "read_only"],
   SNAPSHOT_EXPIRED: ["conflict", true],

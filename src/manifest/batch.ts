@@ -12,6 +12,7 @@ import type { AnyTable } from "../schema/schema.ts";
 import type { CommitRequest, Staged } from "../store/store.ts";
 import { type CommitReceipt, Committed } from "./receipt.ts";
 import type { Bound } from "./bindings.ts";
+import { type Generations, NO_GENERATIONS } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
 
@@ -37,6 +38,7 @@ export class Batch implements CommitRequest {
   #further: unknown[] | undefined;
   /** Number of the first effect of each operation, kept when there is more than one. */
   #starts: number[] | undefined;
+  #generations: Generations = NO_GENERATIONS;
 
   constructor(core: ManifestCore, origin: string | undefined) {
     this.#core = core;
@@ -105,10 +107,24 @@ export class Batch implements CommitRequest {
     staging.begin(many);
     this.#stageAll(starts);
     this.#starts = starts;
+    staging.settle();
     core.log.maintain(staging);
-    const staged = staging.finish(this.origin === undefined ? undefined : core.changes.encodeExtra({ origin: this.origin }));
+    const staged = staging.finish(this.#extra());
     this.committedAt = staging.time;
     return staged;
+  }
+
+  /** What the change record holds beyond its effects. */
+  #extra(): Uint8Array | undefined {
+    const { staging, changes } = this.#core;
+    const bumped = staging.generations;
+    if (bumped === undefined) {
+      this.#generations = NO_GENERATIONS;
+      return this.origin === undefined ? undefined : changes.encodeExtra({ origin: this.origin });
+    }
+    this.#generations = Object.fromEntries(bumped);
+    const generations = [...bumped].map(([component, generation]) => ({ component, generation }));
+    return changes.encodeExtra(this.origin === undefined ? { generations } : { origin: this.origin, generations });
   }
 
   #stageAll(starts: number[] | undefined): void {
@@ -134,7 +150,7 @@ export class Batch implements CommitRequest {
 
   /** The receipt: what the commit's promise resolves with. */
   finish(sequence: number, id: { toString(): string }): CommitReceipt {
-    return new Committed(sequence, id);
+    return new Committed(sequence, id, this.#generations);
   }
 
   /** The error of the store with the operation it speaks of, when it speaks of one. */

@@ -52,7 +52,7 @@ export class Bindings {
   /** Where operations and keys are put for the kernel. */
   readonly arena: Arena;
   readonly #kernel: Kernel;
-  readonly #bound = new Map<AnyTable, Bound>();
+  readonly #bound = new WeakMap<AnyTable, Bound>();
   readonly #byId = new Map<number, Bound>();
   readonly #shared = new Map<string, AnyCodec>();
 

@@ -25,52 +25,12 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { defineTable, list, optional, record, type Table, text, u53, u8 } from "../schema/schema.ts";
 import type { View } from "../store/store.ts";
 import type { AnyCodec, Bindings, Bound } from "./bindings.ts";
-import type { Position } from "./bounds.ts";
+import type { ChangeOperation } from "./change_operation.ts";
 import { OPERATION_NAMES } from "./operation.ts";
-import type { Chunk } from "./tables/chunks.ts";
-import type { Database } from "./tables/databases.ts";
-import type { Snapshot } from "./tables/snapshots.ts";
 import { TableCodec } from "../schema/codec.ts";
 
 /** Generations by component. */
 export type Generations = Readonly<Record<number, number>>;
-
-/** One operation of a change. Keys and values are decoded; what followed from it inside the manifest (reference counts) is not shown. */
-export type ChangeOperation =
-  | { readonly op: "put"; readonly table: string; readonly key: readonly unknown[]; readonly value: Readonly<Record<string, unknown>> }
-  | { readonly op: "delete"; readonly table: string; readonly key: readonly unknown[] }
-  | { readonly op: "deleteRange"; readonly table: string; readonly from: Position; readonly until: Position }
-  | { readonly op: "putDb"; readonly table: "db"; readonly key: readonly [db: number]; readonly value: Database }
-  | { readonly op: "deleteDb"; readonly table: "db"; readonly key: readonly [db: number] }
-  | {
-    readonly op: "upsertChunk";
-    readonly table: "chunk_catalog";
-    readonly key: readonly [db: number, chunk: number];
-    readonly value: Chunk;
-  }
-  | { readonly op: "deleteChunk"; readonly table: "chunk_catalog"; readonly key: readonly [db: number, chunk: number] }
-  | {
-    readonly op: "publishSnapshot";
-    readonly table: "snapshot_index";
-    readonly key: readonly [db: number, snapshot: number];
-    readonly value: Snapshot;
-  }
-  | { readonly op: "dropSnapshot"; readonly table: "snapshot_index"; readonly key: readonly [db: number, snapshot: number] }
-  | UnreadableOperation;
-
-/** An operation on a table that has been dropped since, or one that only a newer version knows: as bytes. */
-export interface UnreadableOperation {
-  /** Always "unreadable". */
-  readonly op: "unreadable";
-  /** The table's id. */
-  readonly tableId: number;
-  /** What was done. */
-  readonly effect: "put" | "delete" | "deleteRange";
-  /** Encoded key; of a range its first position. */
-  readonly key: Uint8Array;
-  /** Encoded value; of a range its last position, exclusive; of a delete empty. */
-  readonly value: Uint8Array;
-}
 
 /** One commit, as consumers of the change log see it. */
 export interface Change {

@@ -6,6 +6,7 @@ import { isManifestError } from "../errors.ts";
 import { Bindings, type Bound } from "./bindings.ts";
 import { ChangeCodec } from "./change.ts";
 import { ChangeLog, type LogRetention } from "./change_log.ts";
+import { JobIds } from "./job_ids.ts";
 import { Published } from "./published.ts";
 import { Staging } from "./staging.ts";
 import { TableReader } from "./table_reader.ts";
@@ -18,6 +19,7 @@ export class ManifestCore {
   readonly staging: Staging;
   readonly changes: ChangeCodec;
   readonly log: ChangeLog;
+  readonly jobIds: JobIds;
   readonly #published: Published;
 
   constructor(store: Store, environment: Environment, retention: LogRetention | undefined) {
@@ -27,6 +29,7 @@ export class ManifestCore {
     this.staging = new Staging(store, this.bindings, environment);
     this.changes = new ChangeCodec(store.kernel, this.bindings);
     this.log = new ChangeLog(store, retention);
+    this.jobIds = new JobIds(store, this.bindings);
     this.#published = new Published(store, this.bindings);
   }
 

@@ -9,13 +9,18 @@ import { Batch } from "./batch.ts";
 import { type ChangeCursor, ChangeCursors, type ChangePage, type CursorStart } from "./change_cursor.ts";
 import { resolveRetention } from "./change_log.ts";
 import { ManifestCore } from "./core.ts";
+import { checkTable } from "./operation_builder.ts";
+import { DeepCheck } from "./deep_check.ts";
 import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
+import { REQUEUE_JOB } from "./operations/jobs.ts";
+import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./reclaim.ts";
+import { jobs } from "./tables/jobs.ts";
 import { CACHE_BYTES, type ManifestOptions } from "./options.ts";
 import type { RangeSource } from "./range.ts";
 import { ReadTransaction } from "./read_transaction.ts";
 import { Reader } from "./reader.ts";
 import type { TableReader } from "./table_reader.ts";
-import { checkTable, ManifestTxn, type TxnOptions } from "./txn.ts";
+import { ManifestTxn, type TxnOptions } from "./txn.ts";
 
 /** A table of a manifest. */
 export interface TableSummary {
@@ -64,12 +69,15 @@ export class Manifest extends Reader {
   readonly recovery: RecoveryReport;
   readonly #core: ManifestCore;
   readonly #cursors: ChangeCursors;
+  readonly #reclaimer: Reclaimer;
   readonly #durability: DurabilityReport;
+  #requeuedJobs: readonly number[] = [];
 
   private constructor(core: ManifestCore, durability: DurabilityReport) {
     super();
     this.#core = core;
     this.#cursors = new ChangeCursors(core);
+    this.#reclaimer = new Reclaimer(core);
     this.#durability = durability;
     this.recovery = core.store.recovery;
   }
@@ -80,11 +88,14 @@ export class Manifest extends Reader {
    */
   static async open(at: string | URL | Storage, options: ManifestOptions = {}): Promise<Manifest> {
     if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
-    const { logRetention, followSymlink, ...rest } = options;
+    const { logRetention, followSymlink, requeueJobs, ...rest } = options;
     const { create, readOnly } = rest;
     // Everything that can be wrong with the options is found before a file is touched.
     Store.checkOptions(rest);
     resolveRetention(logRetention);
+    if (requeueJobs !== undefined && typeof requeueJobs !== "boolean") {
+      failType("Cannot open: option requeueJobs is not a boolean", { option: "requeueJobs" });
+    }
     if (followSymlink !== undefined && typeof followSymlink !== "boolean") {
       failType("Cannot open: option followSymlink is not a boolean", { option: "followSymlink" });
     }
@@ -96,7 +107,12 @@ export class Manifest extends Reader {
     try {
       const core = new ManifestCore(store, options.environment ?? systemEnvironment, logRetention);
       await core.openTables(BUILT_IN.map(({ table }) => table));
-      return new Manifest(core, { mode: options.durability ?? "sync", storage: storage.durability });
+      const manifest = new Manifest(core, { mode: options.durability ?? "sync", storage: storage.durability });
+      const { clean, created } = store.recovery;
+      if (requeueJobs !== false && !store.readOnly && !clean && !created) {
+        manifest.#requeuedJobs = await manifest.requeueJobs();
+      }
+      return manifest;
     } catch (error) {
       await store.close();
       throw error;
@@ -106,6 +122,11 @@ export class Manifest extends Reader {
   /** Whether writing is refused: opened for reading only, or after a failed sync. */
   get readOnly(): boolean {
     return this.#core.store.readOnly;
+  }
+
+  /** Jobs that were under way when the last writer died, and wait again. */
+  get requeuedJobs(): readonly number[] {
+    return this.#requeuedJobs;
   }
 
   /** Names the file for its whole life, 32 hex digits. */
@@ -201,6 +222,64 @@ export class Manifest extends Reader {
     return info && tableFromSchema(info.name, info.schema);
   }
 
+  // ---- jobs -----------------------------------------------------------------------------------------------------
+
+  /**
+   * A new job id, for `putJob`: greater than every one that was reserved or enqueued before. It is durable with the first job that is enqueued at or above it; a process that dies before
+   * has reserved nothing, unless `persistJobCounter` says otherwise.
+   */
+  reserveJobId(): number {
+    this.#core.store.assertOpen("reserve a job id");
+    return this.#core.jobIds.next();
+  }
+
+  /**
+   * Puts jobs that are under way back among those that wait: all, or those taken before a time. Whoever opens a manifest for writing after a crash has this done already. Returns their ids.
+   */
+  async requeueJobs(options: { startedBefore?: number } = {}): Promise<number[]> {
+    if (typeof options !== "object" || options === null) failType("Cannot requeue jobs: the options are not an object");
+    const { startedBefore } = options;
+    if (startedBefore !== undefined && typeof startedBefore !== "number") {
+      failType("Cannot requeue jobs: startedBefore is not a number", { field: "startedBefore" });
+    }
+    const ids: number[] = [];
+    for (const { job, state } of this.listJobs({ state: "in-flight" })) {
+      if (state.is === "in-flight" && (startedBefore === undefined || state.startedAt < startedBefore)) ids.push(job);
+    }
+    if (ids.length === 0) return ids;
+    const batch = new Batch(this.#core, undefined);
+    for (const id of ids) batch.add(REQUEUE_JOB, jobs, id, undefined);
+    await this.#core.store.commit(batch);
+    return ids;
+  }
+
+  // ---- stored objects -------------------------------------------------------------------------------------------
+
+  /**
+   * Deletes up to `limit` stored objects that no snapshot lists and nobody holds. First they are condemned, durably: from then on no snapshot can list them. Then `deleteObject` is called for each; it
+   * must be idempotent, because after a crash it is called again. Then their rows go, with the chunk or delta that still names them. Calls wait for each other.
+   *
+   * Throws CALLBACK_FAILED when `deleteObject` has failed for some: the others are done, those stay condemned, and the next call begins with them.
+   *
+   * @example
+   * ```ts
+   * import { Manifest, memoryStorage } from "@waybill/manifest";
+   *
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * await manifest.begin().putDb(1, { name: "events" }).upsertChunk([1, 42], { fileName: "c-42.seg" })
+   *   .publishSnapshot([1, 1], { chunks: [{ chunkId: 42 }] }).commit();
+   * await manifest.begin().dropSnapshot([1, 1]).commit();
+   * const { deleted } = await manifest.reclaim(100, async (object) => {
+   *   console.log("delete the file of chunk", object.chunkId, "generation", object.generation);
+   * });
+   * console.log(deleted, manifest.getChunk(1, 42)); // 1 undefined
+   * ```
+   */
+  // deno-lint-ignore require-await
+  async reclaim(limit: number, deleteObject: DeleteObject, options?: ReclaimOptions): Promise<ReclaimReport> {
+    return this.#reclaimer.reclaim(limit, deleteObject, options);
+  }
+
   // ---- change log ---------------------------------------------------------------------------------------------
 
   /** The sequence of the newest durable change, 0 when there never was one. */
@@ -263,9 +342,23 @@ export class Manifest extends Reader {
     return this.#core.store.compact();
   }
 
-  /** Checks the whole file: every page, checksum, key order and count. */
-  check(): Promise<CheckReport> {
-    return this.#core.store.check();
+  /**
+   * Checks the whole file: every page, checksum, key order and count. With level "deep" also what the tables say of each other: every record reads back, the change log has no gap, every cursor stands
+   * within it, every reference count equals a recount from the snapshots, every index holds what its rows say.
+   */
+  async check(options: { level?: "tree" | "deep" } = {}): Promise<CheckReport> {
+    const level = options?.level ?? "tree";
+    if (level !== "tree" && level !== "deep") failType('Cannot check: the level is neither "tree" nor "deep"', { field: "level" });
+    const report = await this.#core.store.check();
+    if (level === "tree") return report;
+    const view = this.#core.store.read();
+    try {
+      const deep = new DeepCheck(this.#core, view);
+      await deep.run();
+      return { ...report, ok: report.ok && deep.count === 0, problems: [...report.problems, ...deep.problems] };
+    } finally {
+      view.close();
+    }
   }
 
   /** Numbers about the manifest. */

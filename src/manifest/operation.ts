@@ -21,10 +21,28 @@ export const OPERATION_NAMES = [
   "deleteChunk",
   "publishSnapshot",
   "dropSnapshot",
+  "putWalState",
+  "deleteWalState",
+  "upsertChunkDelta",
+  "deleteChunkDelta",
+  "upsertWalArtifact",
+  "deleteWalArtifact",
+  "putJob",
+  "updateJobState",
+  "removeJob",
+  "upsertPendingJob",
+  "deletePendingJob",
+  "mergeMetric",
+  "adjustRefcount",
+  "bumpGeneration",
+  "persistJobCounter",
+  "putRemoteNamespace",
+  "deleteRemoteNamespace",
+  "forkDb",
 ] as const;
 
 /** The name of an operation on a transaction. */
-export type OperationName = (typeof OPERATION_NAMES)[number] | "delete" | "deleteRange";
+export type OperationName = (typeof OPERATION_NAMES)[number] | "delete" | "deleteRange" | "createDb";
 
 /** The tag of an operation that has one. */
 export function tagOf(name: (typeof OPERATION_NAMES)[number]): number {

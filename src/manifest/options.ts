@@ -8,6 +8,8 @@ export interface ManifestOptions extends StoreOptions {
   cacheBytes?: number;
   /** What the change log keeps while no cursor is registered. Default: the newest 1,024 changes or 1 MiB, whichever is less. */
   logRetention?: LogRetention;
+  /** Puts jobs that were under way when the last writer died back among those that wait. Default true. */
+  requeueJobs?: boolean;
   /** Opens what a symbolic link leads to; without it a link is refused. */
   followSymlink?: boolean;
 }

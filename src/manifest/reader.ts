@@ -1,21 +1,44 @@
 // Reading: what a manifest and a read transaction have in common. Every method shows one state; which one is the subclass's business.
-import { failType } from "../errors.ts";
+import { failRange, failType } from "../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../schema/schema.ts";
 import type { RangeBounds } from "./bounds.ts";
 import { Range, type RangeOptions, type RangeSource } from "./range.ts";
 import type { TableReader } from "./table_reader.ts";
+import { type ChunkDelta, chunkDeltas } from "./tables/chunk_deltas.ts";
 import { type Chunk, chunks } from "./tables/chunks.ts";
 import { type Database, databases } from "./tables/databases.ts";
-import { collectable, type Refcount, refcounts, type StoredObject } from "./tables/refcounts.ts";
+import { type GenerationRecord, generations } from "./tables/generations.ts";
+import { type Job, jobs, type JobStateName, jobStates, pendingJobs } from "./tables/jobs.ts";
+import { type Metric, metrics } from "./tables/metrics.ts";
+import { collectable, objectKey, objectOf, type Refcount, refcounts, type StoredObject } from "./tables/refcounts.ts";
+import { type RemoteNamespace, remoteNamespaces } from "./tables/remote_namespaces.ts";
 import { type Snapshot, snapshots } from "./tables/snapshots.ts";
+import { type WalArtifact, walArtifacts } from "./tables/wal_artifacts.ts";
+import { type WalState, walStates } from "./tables/wal_states.ts";
 
 /** Options of a list of the built-in tables. */
 export type ListOptions<K extends readonly unknown[]> = Omit<RangeOptions<K>, "prefix" | "startsWith">;
 
-/** An object that no snapshot lists any more. */
+/** A stored object that is not live. */
 export interface CollectableObject extends StoredObject {
   /** Since when, milliseconds since 1970. */
   since: number;
+}
+
+/** Which jobs to list. Together with `kind` any of the other two is a range; a database with a state is a range of its waiting jobs only. */
+export interface JobFilter {
+  /** In this state. */
+  state?: JobStateName;
+  /** Of this kind. */
+  kind?: string;
+  /** At most this many. */
+  limit?: number;
+}
+
+/** A job with its id. */
+export interface QueuedJob extends Job {
+  /** Its id. */
+  job: number;
 }
 
 /** Reads tables: the methods that a {@linkcode Manifest} and a {@linkcode ReadTransaction} share. */
@@ -132,6 +155,20 @@ export abstract class Reader {
     return this.range(chunks, { ...options, prefix: [db] });
   }
 
+  /** A delta. */
+  getChunkDelta(db: number, chunk: number, generation: number, delta: number): ChunkDelta | undefined {
+    return this.get(chunkDeltas, [db, chunk, generation, delta]);
+  }
+
+  /** Deltas of a database, or of one of its chunks, by chunk, generation and id. */
+  listChunkDeltas(
+    db: number,
+    chunk?: number,
+    options: ListOptions<[db: number, chunk: number, generation: number, delta: number]> = {},
+  ): Range<[key: [db: number, chunk: number, generation: number, delta: number], value: ChunkDelta]> {
+    return this.range(chunkDeltas, { ...options, prefix: chunk === undefined ? [db] : [db, chunk] });
+  }
+
   /** A published snapshot of a database. */
   getSnapshot(db: number, snapshot: number): Snapshot | undefined {
     return this.get(snapshots, [db, snapshot]);
@@ -145,20 +182,37 @@ export abstract class Reader {
     return this.range(snapshots, { ...options, prefix: [db] });
   }
 
-  /** How many live snapshots list a stored object; undefined when none ever did. */
+  // ---- built-in tables: stored objects ------------------------------------------------------------------------
+
+  /** What is known of a stored object: how many live snapshots list it, its state; undefined when there is no such object. */
   getRefcount(object: StoredObject): Refcount | undefined {
-    return this.get(refcounts, [object.originDb, object.chunkId, object.generation, object.deltaId ?? -1]);
+    return this.get(refcounts, objectKey(object));
   }
 
-  /** Stored objects that no snapshot lists any more, those that have waited longest first. A range, not a scan of all counts. */
-  listCollectable(options: { limit?: number } = {}): CollectableObject[] {
+  /** Stored objects that no snapshot lists any more and nobody holds, those that have waited longest first. A range, not a scan of all counts. */
+  listCollectable(options: { limit?: number; before?: number } = {}): CollectableObject[] {
+    return this.#objects("collectable", options);
+  }
+
+  /**
+   * Stored objects that were put and never listed by a snapshot, oldest first; with `before` only those put before that time, milliseconds since 1970. They are not collected, because an
+   * upload may be under way.
+   */
+  listUnnamed(options: { limit?: number; before?: number } = {}): CollectableObject[] {
+    return this.#objects("unnamed", options);
+  }
+
+  /** Stored objects that are being deleted: a `reclaim` has condemned them and not finished. */
+  listCondemned(options: { limit?: number; before?: number } = {}): CollectableObject[] {
+    return this.#objects("condemned", options);
+  }
+
+  #objects(state: "collectable" | "unnamed" | "condemned", options: { limit?: number; before?: number }): CollectableObject[] {
+    const { limit, before } = checkOptions(options) as { limit?: number; before?: number };
+    const bounds = before === undefined ? { prefix: [state] as const } : { prefix: [state] as const, lt: [state, before] as const };
     const out: CollectableObject[] = [];
-    for (
-      const [, since, originDb, chunkId, generation, delta] of this.keys(collectable, { prefix: ["collectable"], limit: options.limit })
-    ) {
-      const object: CollectableObject = { originDb, chunkId, generation, since };
-      if (delta >= 0) object.deltaId = delta;
-      out.push(object);
+    for (const [, since, originDb, chunkId, generation, delta] of this.keys(collectable, { ...bounds, limit })) {
+      out.push({ ...objectOf(originDb, chunkId, generation, delta), since });
     }
     return out;
   }
@@ -166,6 +220,99 @@ export abstract class Reader {
   /** How many stored objects no snapshot lists any more. */
   countCollectable(): number {
     return this.count(collectable, { prefix: ["collectable"] });
+  }
+
+  // ---- built-in tables: write-ahead logs ----------------------------------------------------------------------
+
+  /** The state of a database's write-ahead log. */
+  getWalState(db: number): WalState | undefined {
+    return this.get(walStates, [db]);
+  }
+
+  /** States of write-ahead logs by database. */
+  listWalStates(options: ListOptions<[db: number]> = {}): Range<[key: [db: number], value: WalState]> {
+    return this.range(walStates, options);
+  }
+
+  /** An artifact of a database's write-ahead log. */
+  getWalArtifact(db: number, artifact: number): WalArtifact | undefined {
+    return this.get(walArtifacts, [db, artifact]);
+  }
+
+  /** Artifacts of a database's write-ahead log by id. */
+  listWalArtifacts(
+    db: number,
+    options: ListOptions<[db: number, artifact: number]> = {},
+  ): Range<[key: [db: number, artifact: number], value: WalArtifact]> {
+    return this.range(walArtifacts, { ...options, prefix: [db] });
+  }
+
+  // ---- built-in tables: jobs, metrics, generations, namespaces ------------------------------------------------
+
+  /** A job. */
+  getJob(job: number): Job | undefined {
+    return this.get(jobs, [job]);
+  }
+
+  /** Jobs by id; with a state, by kind and id. */
+  listJobs(filter: JobFilter = {}): QueuedJob[] {
+    const { state, kind, limit = Infinity } = checkOptions(filter) as JobFilter;
+    if (typeof limit !== "number" || !(limit >= 0)) failRange("Cannot list jobs: limit is not a number from 0 on", { field: "limit" });
+    const out: QueuedJob[] = [];
+    if (state !== undefined) {
+      const prefix = kind === undefined ? [state] as const : [state, kind] as const;
+      for (const [, , job] of this.keys(jobStates, { prefix, limit: limit === Infinity ? undefined : limit })) {
+        out.push({ job, ...this.getJob(job)! });
+      }
+      return out;
+    }
+    for (const [[job], row] of this.range(jobs)) {
+      if (out.length >= limit) break;
+      if (kind === undefined || row.kind === kind) out.push({ job, ...row });
+    }
+    return out;
+  }
+
+  /** Jobs that wait to be taken, those of a database (null: of none) and of a kind, oldest id first within them. */
+  listPendingJobs(filter: { db?: number | null; kind?: string; limit?: number } = {}): QueuedJob[] {
+    const { db, kind, limit } = checkOptions(filter) as { db?: number | null; kind?: string; limit?: number };
+    if (db === undefined) return this.listJobs({ state: "pending", kind, limit });
+    const prefix = kind === undefined ? [db ?? -1] as const : [db ?? -1, kind] as const;
+    return this.keys(pendingJobs, { prefix, limit }).toArray().map(([, , job]) => ({ job, ...this.getJob(job)! }));
+  }
+
+  /** A metric. */
+  getMetric(scope: number, kind: number): Metric | undefined {
+    return this.get(metrics, [scope, kind]);
+  }
+
+  /** Metrics by scope and kind. */
+  listMetrics(
+    options: RangeOptions<[scope: number, kind: number]> = {},
+  ): Range<[key: [scope: number, kind: number], value: Metric]> {
+    return this.range(metrics, options);
+  }
+
+  /** The generation of a component; undefined when it never had one. */
+  currentGeneration(component: number): number | undefined {
+    return this.get(generations, [component])?.generation;
+  }
+
+  /** Generations by component. */
+  listGenerations(options: ListOptions<[component: number]> = {}): Range<[key: [component: number], value: GenerationRecord]> {
+    return this.range(generations, options);
+  }
+
+  /** A remote namespace. */
+  getRemoteNamespace(namespace: number): RemoteNamespace | undefined {
+    return this.get(remoteNamespaces, [namespace]);
+  }
+
+  /** Remote namespaces by id. */
+  listRemoteNamespaces(
+    options: ListOptions<[namespace: number]> = {},
+  ): Range<[key: [namespace: number], value: RemoteNamespace]> {
+    return this.range(remoteNamespaces, options);
   }
 }
 

@@ -1,5 +1,5 @@
 // Receipts of commits.
-import { type Generations, NO_GENERATIONS } from "./change.ts";
+import type { Generations } from "./change.ts";
 
 /** What a commit was given. */
 export interface CommitReceipt {
@@ -14,11 +14,12 @@ export interface CommitReceipt {
 /** A receipt whose id is turned into digits when somebody asks: most receipts are only waited for. */
 export class Committed implements CommitReceipt {
   readonly sequence: number;
-  readonly generations: Generations = NO_GENERATIONS;
+  readonly generations: Generations;
   readonly #id: { toString(): string };
 
-  constructor(sequence: number, id: { toString(): string }) {
+  constructor(sequence: number, id: { toString(): string }, generations: Generations) {
     this.sequence = sequence;
+    this.generations = generations;
     this.#id = id;
   }
 

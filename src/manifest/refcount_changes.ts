@@ -1,10 +1,11 @@
 // Reference counts: what the transaction being staged changes in them.
 //
 // Counts are added up over the whole transaction and written once, hidden, at its end: a snapshot that is published again over the same objects writes none.
-// A count below zero is a defect or damage, never clamped.
+// Invariants: a count below zero is a defect or damage, never clamped; a condemned object is never counted again; an object is in gc_collectable exactly while it is not
+// live, under its state and the time it got there.
 import { fail } from "../errors.ts";
 import type { Staging } from "./staging.ts";
-import { collectable, type Refcount, refcounts, type StoredObject } from "./tables/refcounts.ts";
+import { collectable, objectKey, type ObjectState, type Refcount, refcounts, type StoredObject } from "./tables/refcounts.ts";
 
 /** One stored object's count. */
 class Count {
@@ -12,9 +13,15 @@ class Count {
   readonly chunkId: number;
   readonly generation: number;
   readonly delta: number;
-  /** The row in the tree. */
-  readonly row: Refcount | undefined;
   strong: number;
+  held: number;
+  /** Whether it was live at some time: such an object is collectable when its count is back at zero. */
+  named: boolean;
+  condemned: boolean;
+  /** Its rows are to go. */
+  gone = false;
+  /** The row in the tree, or as staged last. */
+  row: Refcount | undefined;
   /** Another object of the same chunk. */
   readonly next: Count | undefined;
 
@@ -22,7 +29,20 @@ class Count {
     [this.originDb, this.chunkId, this.generation, this.delta] = key;
     this.row = row;
     this.strong = row?.strong ?? 0;
+    this.held = row?.held ?? 0;
+    this.named = row !== undefined && row.state !== "unnamed";
+    this.condemned = row?.state === "condemned";
     this.next = next;
+  }
+
+  get key(): [number, number, number, number] {
+    return [this.originDb, this.chunkId, this.generation, this.delta];
+  }
+
+  get state(): ObjectState {
+    if (this.strong > 0 || this.held > 0) return "live";
+    if (this.condemned) return "condemned";
+    return this.named ? "collectable" : "unnamed";
   }
 }
 
@@ -38,13 +58,12 @@ export class RefcountChanges {
   }
 
   #count(object: StoredObject): Count {
-    const { originDb, chunkId, generation } = object;
-    const delta = object.deltaId ?? -1;
+    const key = objectKey(object);
+    const [originDb, chunkId, generation, delta] = key;
     const first = this.#counts.get(chunkId);
     for (let count = first; count !== undefined; count = count.next) {
       if (count.generation === generation && count.originDb === originDb && count.delta === delta) return count;
     }
-    const key = [originDb, chunkId, generation, delta] as const;
     const row = this.#staging.reader(refcounts).get(key) as Refcount | undefined;
     const count = new Count(key, row, first);
     this.#counts.set(chunkId, count);
@@ -52,34 +71,89 @@ export class RefcountChanges {
     return count;
   }
 
+  /** The object's count, unless it is condemned: OBJECT_CONDEMNED; `action` completes "Cannot …". */
+  #usable(object: StoredObject, action: string): Count {
+    const count = this.#count(object);
+    if (count.condemned && !count.gone) {
+      fail("OBJECT_CONDEMNED", `Cannot ${action}: the object of chunk ${object.chunkId} is being deleted`, { detail: { ...object } });
+    }
+    return count;
+  }
+
+  /** A catalog row names the object. A new one is unnamed until a snapshot lists it. */
+  note(object: StoredObject, action: string): void {
+    this.#usable(object, action);
+  }
+
   /** One more snapshot lists the object. */
-  increment(object: StoredObject): void {
-    this.#count(object).strong++;
+  increment(object: StoredObject, action: string): void {
+    const count = this.#usable(object, action);
+    count.strong++;
+    count.named = true;
   }
 
   /** One snapshot less lists the object. REFCOUNT_UNDERFLOW when none did. */
   decrement(object: StoredObject): void {
     const count = this.#count(object);
-    if (count.strong === 0) {
-      const { originDb, chunkId, generation, deltaId } = object;
-      fail("REFCOUNT_UNDERFLOW", `Cannot release an object of chunk ${chunkId}: its count is zero already`, {
-        detail: { originDb, chunkId, generation, deltaId },
-      });
-    }
+    if (count.strong === 0) this.#underflow(object);
     count.strong--;
   }
 
-  /** Stages the rows that have changed. */
+  /** Adds to the uses that no snapshot stands for; returns the row as it stands now. REFCOUNT_UNDERFLOW below zero. */
+  adjust(object: StoredObject, delta: number): Refcount {
+    const count = delta > 0 ? this.#usable(object, "adjust a reference count") : this.#count(object);
+    if (count.held + delta < 0) this.#underflow(object);
+    if (count.held + delta > Number.MAX_SAFE_INTEGER) {
+      fail("LIMIT", "Cannot adjust a reference count: it would pass 2^53 − 1", { detail: { ...object } });
+    }
+    count.held += delta;
+    count.named = true;
+    return { strong: count.strong, state: count.state, held: count.held, since: count.state === "live" ? undefined : this.#staging.now };
+  }
+
+  #underflow(object: StoredObject): never {
+    fail("REFCOUNT_UNDERFLOW", `Cannot release an object of chunk ${object.chunkId}: its count is zero already`, { detail: { ...object } });
+  }
+
+  /** The object's present state. */
+  state(object: StoredObject): ObjectState {
+    return this.#count(object).state;
+  }
+
+  /** Nobody may list the object any more: it is about to be deleted. */
+  condemn(object: StoredObject): void {
+    this.#count(object).condemned = true;
+  }
+
+  /** The object has been deleted: its rows go. */
+  remove(object: StoredObject): void {
+    this.#count(object).gone = true;
+  }
+
+  /** Stages the rows that have changed since the last call. */
   stage(): void {
     const staging = this.#staging;
-    for (const { originDb, chunkId, generation, delta, row, strong } of this.#order) {
-      if (row !== undefined && row.strong === strong) continue;
-      const key = [originDb, chunkId, generation, delta];
-      const now = staging.now;
-      staging.put(staging.bind(refcounts), key, { strong, zeroSince: strong === 0 ? now : undefined }, 0, true);
-      const since = row?.zeroSince;
-      if (since !== undefined) staging.delete(staging.bind(collectable), ["collectable", since, ...key], 0, true);
-      if (strong === 0) staging.put(staging.bind(collectable), ["collectable", now, ...key], {}, 0, true);
+    for (const count of this.#order) {
+      const { row, strong, held, state } = count;
+      if (count.gone ? row === undefined : row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state) {
+        continue;
+      }
+      const key = count.key;
+      const before = row === undefined || row.state === "live" ? undefined : row.since;
+      const since = count.gone || state === "live" ? undefined : row?.state === state ? row.since : staging.now;
+      if (before !== undefined && (before !== since || row!.state !== state)) {
+        staging.delete(staging.bind(collectable), [row!.state, before, ...key], 0, true);
+      }
+      if (count.gone) {
+        staging.delete(staging.bind(refcounts), key, 0, true);
+        count.row = undefined;
+        continue;
+      }
+      if (since !== undefined && (before !== since || row!.state !== state)) {
+        staging.put(staging.bind(collectable), [state, since, ...key], {}, 0, true);
+      }
+      count.row = { strong, state, held: held === 0 ? undefined : held, since };
+      staging.put(staging.bind(refcounts), key, count.row, 0, true);
     }
   }
 }

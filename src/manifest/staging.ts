@@ -9,7 +9,7 @@ import type { AnyTable, Table } from "../schema/schema.ts";
 import type { Environment } from "../store/environment.ts";
 import { ARENA_START, type Staged, type Store } from "../store/store.ts";
 import type { Bindings, Bound } from "./bindings.ts";
-import { PendingRows } from "./pending_rows.ts";
+import { type KeyRest, PendingRows } from "./pending_rows.ts";
 import { RefcountChanges } from "./refcount_changes.ts";
 import { TableReader } from "./table_reader.ts";
 
@@ -23,6 +23,8 @@ export class Staging {
   time: number | undefined;
   /** A database that is known to exist in this transaction. */
   knownDb: number | undefined;
+  /** The id that the next job gets, when something has asked for it. */
+  nextJobId: number | undefined;
   /** Tables that are not there yet, while a transaction is tried out. */
   provisional: ReadonlyMap<AnyTable, Bound> | undefined;
   /** Whether the transaction has more than one operation. */
@@ -37,6 +39,7 @@ export class Staging {
   #count = 0;
   #pending: Map<AnyTable, PendingRows<unknown>> | undefined;
   #refcounts: RefcountChanges | undefined;
+  #generations: Map<number, number> | undefined;
   #lastBound: Bound | undefined;
 
   constructor(store: Store, bindings: Bindings, environment: Environment) {
@@ -55,7 +58,9 @@ export class Staging {
     this.#lastBound = undefined;
     this.#pending = undefined;
     this.#refcounts = undefined;
+    this.#generations = undefined;
     this.knownDb = undefined;
+    this.nextJobId = undefined;
     this.many = many;
   }
 
@@ -75,7 +80,7 @@ export class Staging {
   }
 
   /** Rows of a table that earlier operations have put or deleted. */
-  pending<V>(table: Table<[number, number], V> | Table<[number], V>): PendingRows<V> {
+  pending<V>(table: Table<[number, ...KeyRest[]], V> | Table<[number], V>): PendingRows<V> {
     const all = this.#pending ??= new Map();
     let rows = all.get(table);
     if (rows === undefined) all.set(table, rows = new PendingRows());
@@ -85,6 +90,16 @@ export class Staging {
   /** Changes of reference counts. */
   get refcounts(): RefcountChanges {
     return this.#refcounts ??= new RefcountChanges(this);
+  }
+
+  /** Generations that this transaction has bumped; undefined when none. */
+  get generations(): ReadonlyMap<number, number> | undefined {
+    return this.#generations;
+  }
+
+  /** Notes a generation for the change record and the receipt. */
+  bumped(component: number, generation: number): void {
+    (this.#generations ??= new Map()).set(component, generation);
   }
 
   /** A table of the newest state; TABLE_UNKNOWN when there is none. */
@@ -163,9 +178,13 @@ export class Staging {
     this.#count++;
   }
 
-  /** Stages what follows from the operations together, then lays the records and the change's extra bytes into the arena. */
-  finish(extra: Uint8Array | undefined): Staged {
+  /** Stages what follows from the operations together. */
+  settle(): void {
     this.#refcounts?.stage();
+  }
+
+  /** Lays the records and the change's extra bytes into the arena. */
+  finish(extra: Uint8Array | undefined): Staged {
     const arena = this.arena;
     const count = this.#count;
     const words = count * OP_WORDS;

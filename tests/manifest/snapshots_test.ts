@@ -36,21 +36,24 @@ function recount(manifest: Manifest): Map<string, number> {
   return counts;
 }
 
-/** Invariant 6, and that the list of collectable objects is exactly the counts at zero. */
+/** Invariant 6, and that the lists of objects by state are exactly the rows in that state. */
 function checkCounts(manifest: Manifest): void {
   const wanted = recount(manifest);
-  const zero: string[] = [];
-  for (const [key, { strong, zeroSince }] of manifest.range(refcounts)) {
+  const byState: Record<string, string[]> = { live: [], unnamed: [], collectable: [], condemned: [] };
+  for (const [key, { strong, state, since }] of manifest.range(refcounts)) {
     const name = key.join("/");
     assertEquals(strong, wanted.get(name) ?? 0, name);
-    assertEquals(zeroSince === undefined, strong > 0);
-    if (strong === 0) zero.push(name);
+    assertEquals([since === undefined, state === "live"], [strong > 0, strong > 0]);
+    byState[state]!.push(name);
     wanted.delete(name);
   }
   assertEquals([...wanted.keys()], []);
-  const listed = manifest.listCollectable().map((one) => `${one.originDb}/${one.chunkId}/${one.generation}/${one.deltaId ?? -1}`);
-  assertEquals(listed.toSorted(), zero.toSorted());
-  assertEquals(manifest.countCollectable(), zero.length);
+  const names = (objects: StoredObject[]): string[] =>
+    objects.map((one) => `${one.originDb}/${one.chunkId}/${one.generation}/${one.deltaId ?? -1}`).toSorted();
+  assertEquals(names(manifest.listCollectable()), byState.collectable!.toSorted());
+  assertEquals(names(manifest.listUnnamed()), byState.unnamed!.toSorted());
+  assertEquals(names(manifest.listCondemned()), byState.condemned!.toSorted());
+  assertEquals(manifest.countCollectable(), byState.collectable!.length);
 }
 
 test("publishSnapshot and dropSnapshot: counts go up and down, zero is collectable, publishing again takes it off the list", async () => {
@@ -76,7 +79,7 @@ test("publishSnapshot: replacing a chunk's object leaves the old one counted, an
   const manifest = await withChunks(1);
   await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 0 }] }).commit();
   await manifest.begin().upsertChunk([1, 0], { fileName: "new", generation: 2 }).commit();
-  assertEquals([strong(manifest, object(0, 1)), strong(manifest, object(0, 2))], [1, undefined]);
+  assertEquals([strong(manifest, object(0, 1)), strong(manifest, object(0, 2))], [1, 0]);
   await manifest.begin().publishSnapshot([1, 2], { chunks: [{ chunkId: 0 }] }).commit();
   assertEquals([strong(manifest, object(0, 1)), strong(manifest, object(0, 2))], [1, 1]);
   await manifest.begin().deleteChunk([1, 0]).commit();
@@ -166,7 +169,7 @@ test("publishSnapshot: a missing chunk, a chunk listed twice, an unknown databas
   assertEquals([manifest.latestChangeSequence(), manifest.getChunk(1, 7), manifest.count(refcounts), manifest.count(snapshots)], [
     before,
     undefined,
-    0,
+    2, // the objects of the two chunks, unnamed
     0,
   ]);
   await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 0 }] }).commit();

@@ -1,33 +1,49 @@
-// Operations on chunks.
-import { failType } from "../../errors.ts";
+// Operations on chunks and deltas: each row names a stored object, which is unnamed until a snapshot lists it.
 import { type OperationKind, tagOf } from "../operation.ts";
 import type { Staging } from "../staging.ts";
+import { type ChunkDelta, type ChunkDeltaInput, chunkDeltaRecord, chunkDeltas } from "../tables/chunk_deltas.ts";
 import { type Chunk, type ChunkInput, chunkRecord, chunks } from "../tables/chunks.ts";
-import { requireDatabase } from "./databases.ts";
+import { databases } from "../tables/databases.ts";
+import { componentsOf, objectOf, requireDatabase, rowOf } from "./rows.ts";
 
-/** The two numbers of a key; its components are checked when it is written. */
-export function pairOf(table: string, key: unknown): readonly [number, number] {
-  if (!Array.isArray(key) || key.length !== 2) failType(`Cannot write "${table}": the key is not an array of 2 components`, { table });
-  return key as unknown as [number, number];
-}
+/** Key of a delta. */
+export type DeltaKey = readonly [db: number, chunk: number, generation: number, delta: number];
 
 /** A chunk as the transaction has left it. */
 export function chunkOf(staging: Staging, db: number, chunk: number): Chunk | undefined {
-  const pending = staging.many ? staging.pending(chunks).get(db, chunk) : undefined;
-  if (pending !== undefined) return pending ?? undefined;
-  return staging.reader(chunks).get([db, chunk]) as Chunk | undefined;
+  return rowOf(staging, chunks, db, chunk, [db, chunk]);
 }
 
-/** Puts a chunk. The object it named before keeps the counts of the snapshots that list it. */
+/** A delta as the transaction has left it. */
+export function deltaOf(staging: Staging, key: DeltaKey): ChunkDelta | undefined {
+  const [db, chunk, generation, delta] = key;
+  return rowOf(staging, chunkDeltas, db, `${chunk}/${generation}/${delta}`, key);
+}
+
+/** Notes in a database's row that it names objects of others: whoever deletes an object then knows where else it may be named. */
+function markForeign(staging: Staging, db: number, originDb: number | undefined): void {
+  if (originDb === undefined || originDb === db) return;
+  const row = rowOf(staging, databases, db, 0, [db])!;
+  if (row.foreign) return;
+  const marked = { ...row, foreign: true };
+  staging.put(staging.bind(databases), db, marked, 0, true);
+  staging.pending(databases).set(db, 0, marked);
+}
+
+/** Puts a chunk. The object it named before keeps the counts of the snapshots that list it; while the generation stays, so does the object. */
 export const UPSERT_CHUNK: OperationKind = {
   name: "upsertChunk",
   tag: tagOf("upsertChunk"),
   stage(staging, _table, key, value) {
-    const [db, chunk] = pairOf(chunks.name, key);
-    if (typeof value !== "object" || value === null) failType("Cannot put a chunk: its record is not an object", { table: chunks.name });
+    const [db, chunk] = componentsOf<[number, number]>(chunks, key, 2);
+    const input = objectOf<ChunkInput>(chunks, value, "a chunk");
     requireDatabase(staging, db, "put a chunk");
-    const record = chunkRecord(value as ChunkInput);
+    const record = chunkRecord(input);
+    const before = chunkOf(staging, db, chunk);
+    if (before?.generation === record.generation) record.originDb ??= before.originDb;
+    markForeign(staging, db, record.originDb);
     staging.put(staging.bind(chunks), key, record, this.tag, false);
+    staging.refcounts.note({ originDb: record.originDb ?? db, chunkId: chunk, generation: record.generation }, "put a chunk");
     if (staging.many) staging.pending(chunks).set(db, chunk, record);
   },
 };
@@ -37,8 +53,37 @@ export const DELETE_CHUNK: OperationKind = {
   name: "deleteChunk",
   tag: tagOf("deleteChunk"),
   stage(staging, _table, key) {
-    const [db, chunk] = pairOf(chunks.name, key);
+    const [db, chunk] = componentsOf<[number, number]>(chunks, key, 2);
     staging.delete(staging.bind(chunks), key, this.tag, false);
     if (staging.many) staging.pending(chunks).set(db, chunk, null);
+  },
+};
+
+/** Puts a delta. */
+export const UPSERT_CHUNK_DELTA: OperationKind = {
+  name: "upsertChunkDelta",
+  tag: tagOf("upsertChunkDelta"),
+  stage(staging, _table, key, value) {
+    const components = componentsOf<DeltaKey>(chunkDeltas, key, 4);
+    const [db, chunk, generation, delta] = components;
+    const input = objectOf<ChunkDeltaInput>(chunkDeltas, value, "a delta");
+    requireDatabase(staging, db, "put a delta");
+    const record = chunkDeltaRecord(input);
+    record.originDb ??= deltaOf(staging, components)?.originDb;
+    markForeign(staging, db, record.originDb);
+    staging.put(staging.bind(chunkDeltas), key, record, this.tag, false);
+    staging.refcounts.note({ originDb: record.originDb ?? db, chunkId: chunk, generation, deltaId: delta }, "put a delta");
+    if (staging.many) staging.pending(chunkDeltas).set(db, `${chunk}/${generation}/${delta}`, record);
+  },
+};
+
+/** Deletes a delta; nothing happens when there is none. */
+export const DELETE_CHUNK_DELTA: OperationKind = {
+  name: "deleteChunkDelta",
+  tag: tagOf("deleteChunkDelta"),
+  stage(staging, _table, key) {
+    const [db, chunk, generation, delta] = componentsOf<DeltaKey>(chunkDeltas, key, 4);
+    staging.delete(staging.bind(chunkDeltas), key, this.tag, false);
+    if (staging.many) staging.pending(chunkDeltas).set(db, `${chunk}/${generation}/${delta}`, null);
   },
 };

@@ -1,31 +1,26 @@
 // Operations on databases.
 //
-// Deleting a database deletes what belongs to it, in the same commit: its chunks and its snapshots, whose objects are released. The change shows the one operation.
-import { fail, failType } from "../../errors.ts";
+// Deleting a database deletes what belongs to it, in the same commit: its write-ahead-log state and artifacts, chunks, deltas, the jobs that wait, and its snapshots, whose objects are released. Jobs
+// that are under way or have ended stay: they are history. The change shows the one operation.
+import { fail } from "../../errors.ts";
 import type { AnyTable } from "../../schema/schema.ts";
 import { type OperationKind, tagOf } from "../operation.ts";
-import { Range } from "../range.ts";
 import type { Staging } from "../staging.ts";
+import { chunkDeltas } from "../tables/chunk_deltas.ts";
 import { chunks } from "../tables/chunks.ts";
-import { type DatabaseInput, databaseRecord, databases } from "../tables/databases.ts";
-import { type Snapshot, snapshots } from "../tables/snapshots.ts";
+import { type Database, type DatabaseInput, databaseRecord, databases } from "../tables/databases.ts";
+import { snapshots } from "../tables/snapshots.ts";
+import { walArtifacts } from "../tables/wal_artifacts.ts";
+import { walStates } from "../tables/wal_states.ts";
+import { removeWaitingJobs } from "./jobs.ts";
+import { numberOf, objectOf, requireDatabase, rowOf, rowsOf } from "./rows.ts";
 
 /** Tables whose keys begin with a database. */
-const OF_DATABASE: readonly AnyTable[] = [chunks, snapshots];
+const OF_DATABASE: readonly AnyTable[] = [walStates, chunks, chunkDeltas, snapshots, walArtifacts];
 
-/** The id in a key of one component. */
-function idOf(key: unknown): number {
-  return (Array.isArray(key) ? key[0] : key) as number;
-}
-
-/** Throws NOT_FOUND unless the database exists; `action` completes "Cannot …". */
-export function requireDatabase(staging: Staging, db: number, action: string): void {
-  if (staging.knownDb === db) return;
-  const pending = staging.many ? staging.pending(databases).get(db, 0) : undefined;
-  if (pending === null || (pending === undefined && !staging.reader(databases).find([db]))) {
-    fail("NOT_FOUND", `Cannot ${action}: there is no database ${db}`, { detail: { table: databases.name, db } });
-  }
-  staging.knownDb = db;
+/** A database as the transaction has left it. */
+export function databaseOf(staging: Staging, db: number): Database | undefined {
+  return rowOf(staging, databases, db, 0, [db]);
 }
 
 /** Puts a database. */
@@ -33,12 +28,24 @@ export const PUT_DB: OperationKind = {
   name: "putDb",
   tag: tagOf("putDb"),
   stage(staging, _table, key, value) {
-    if (typeof value !== "object" || value === null) {
-      failType("Cannot put a database: its record is not an object", { table: databases.name });
-    }
-    const record = databaseRecord(value as DatabaseInput, staging.now);
+    const input = objectOf<DatabaseInput>(databases, value, "a database");
+    const db = numberOf(key);
+    const record = databaseRecord(input, staging.now, databaseOf(staging, db));
     staging.put(staging.bind(databases), key, record, this.tag, false);
-    if (staging.many) staging.pending(databases).set(idOf(key), 0, record);
+    if (staging.many) staging.pending(databases).set(db, 0, record);
+  },
+};
+
+/** Puts a database that must not exist yet. */
+export const CREATE_DB: OperationKind = {
+  name: "createDb",
+  tag: PUT_DB.tag,
+  stage(staging, table, key, value) {
+    const db = numberOf(key);
+    if (databaseOf(staging, db) !== undefined) {
+      fail("EXISTS", `Cannot create a database: there is a database ${db}`, { detail: { table: databases.name, db } });
+    }
+    PUT_DB.stage(staging, table, key, value);
   },
 };
 
@@ -47,12 +54,13 @@ export const DELETE_DB: OperationKind = {
   name: "deleteDb",
   tag: tagOf("deleteDb"),
   stage(staging, _table, key) {
-    const db = idOf(key);
+    const db = numberOf(key);
     requireDatabase(staging, db, "delete a database");
     staging.delete(staging.bind(databases), key, this.tag, false);
-    for (const snapshot of liveSnapshots(staging, db)) {
+    for (const [, snapshot] of rowsOf(staging, snapshots, db)) {
       for (const object of snapshot.chunks) staging.refcounts.decrement(object);
     }
+    removeWaitingJobs(staging, db);
     for (const table of OF_DATABASE) {
       const bound = staging.bind(table);
       const { lower, upper } = bound.codec.prefixRange([db]);
@@ -63,14 +71,3 @@ export const DELETE_DB: OperationKind = {
     staging.knownDb = undefined;
   },
 };
-
-/** The snapshots of a database, as the transaction has left them. */
-function* liveSnapshots(staging: Staging, db: number): Iterable<Snapshot> {
-  const pending = staging.pending(snapshots);
-  if (!pending.emptied(db)) {
-    const source = { reader: staging.reader(snapshots), release: () => {} };
-    const rows = new Range<[[number, number], Snapshot]>(() => source, { prefix: [db] } as object, "entries");
-    for (const [[, id], snapshot] of rows) if (pending.get(db, id) === undefined) yield snapshot;
-  }
-  for (const [, snapshot] of pending.rowsOf(db)) if (snapshot !== null) yield snapshot;
-}

@@ -2,15 +2,8 @@
 //
 // A chunk's object is named by (origin database, chunk, generation): putting the chunk with another generation names another object, and the old one
 // stays counted for the snapshots that list it.
-import { bool, bytes, defineTable, enumOf, optional, type Table, text, timestamp, u53, union } from "../../schema/schema.ts";
-import { type RemoteObject, remoteObject } from "./remote_object.ts";
-
-/** Where the bytes of a chunk are. */
-export type Residency =
-  | { at: "local" }
-  | { at: "remote"; object: RemoteObject; verified: boolean }
-  | { at: "local-and-remote"; object: RemoteObject; verified: boolean }
-  | { at: "evicted" };
+import { bool, bytes, defineTable, enumOf, optional, type Table, text, timestamp, u53 } from "../../schema/schema.ts";
+import { LOCAL, type Residency, residency } from "./residency.ts";
 
 /** What the manifest knows of a chunk. */
 export interface Chunk {
@@ -56,12 +49,7 @@ export const chunks: Table<[db: number, chunk: number], Chunk> = defineTable({
     sizeBytes: u53(),
     compression: enumOf("none", "zstd"),
     encrypted: bool(),
-    residency: union("at", {
-      local: {},
-      remote: { object: remoteObject, verified: bool() },
-      "local-and-remote": { object: remoteObject, verified: bool() },
-      evicted: {},
-    }),
+    residency,
     originDb: optional(u53()),
     uploadedAt: optional(timestamp()),
     purgeAfter: optional(timestamp()),
@@ -70,8 +58,6 @@ export const chunks: Table<[db: number, chunk: number], Chunk> = defineTable({
     pageCount: optional(u53()),
   },
 });
-
-const LOCAL = { at: "local" } as const;
 
 /** The whole record behind an input. */
 export function chunkRecord(input: ChunkInput): Chunk {

@@ -1,5 +1,6 @@
 // Table "db": the databases that the manifest speaks about.
 import {
+  bool,
   defineTable,
   enumOf,
   fixedBytes,
@@ -47,6 +48,10 @@ export interface Database {
   status: DatabaseStatus;
   /** Hash of its configuration, 32 bytes. */
   configHash?: Uint8Array;
+  /** The database that it was forked from; kept by the engine. */
+  forkOf?: number;
+  /** Whether chunks or deltas of it name objects that another database wrote; kept by the engine. */
+  foreign?: boolean;
 }
 
 /** What `putDb` takes: everything but the name has a default. */
@@ -83,14 +88,16 @@ export const databases: Table<[db: number], Database> = defineTable({
     }),
     status: union("state", { active: {}, draining: {}, tombstoned: { at: timestamp() } }),
     configHash: optional(fixedBytes(32)),
+    forkOf: optional(u53()),
+    foreign: optional(bool()),
   },
 });
 
 const ALL = { keep: "all" } as const;
 const ACTIVE = { state: "active" } as const;
 
-/** The whole record behind an input. */
-export function databaseRecord(input: DatabaseInput, now: number): Database {
+/** The whole record behind an input; `kept` holds what the engine keeps. */
+export function databaseRecord(input: DatabaseInput, now: number, kept: Pick<Database, "forkOf" | "foreign"> | undefined): Database {
   const options = input.options;
   return {
     name: input.name,
@@ -106,5 +113,7 @@ export function databaseRecord(input: DatabaseInput, now: number): Database {
     },
     status: input.status ?? ACTIVE,
     configHash: input.configHash,
+    forkOf: kept?.forkOf,
+    foreign: kept?.foreign,
   };
 }

@@ -12,6 +12,9 @@ export interface MetaRecord {
 /** The next cursor id. */
 export const NEXT_CURSOR_ID = "next_cursor_id";
 
+/** The id that the next job gets. */
+export const NEXT_JOB_ID = "next_job_id";
+
 /** Key: name. */
 export const meta: Table<[name: string], MetaRecord> = defineTable({
   name: "meta",

@@ -1,8 +1,12 @@
-// Tables "gc_refcounts" and "gc_collectable": how many live snapshots list each stored object, and which objects none lists any more.
+// Tables "gc_refcounts" and "gc_collectable": what is known of each stored object, and which of them nobody needs.
 //
-// A count belongs to the stored object, not to the chunk: (origin database, chunk, generation, delta), delta −1 for a chunk's base object. The row stays at zero;
-// an object at zero also has a row in gc_collectable, ordered by state and by when it got there, so that what may be collected is a range and not a scan of all counts. The
-// two are written by the engine alone. That a chunk's row still names the object does not keep it: only snapshots do.
+//   unnamed ──publish──▶ live ──last drop──▶ collectable ──reclaim──▶ condemned ──deleted──▶ (no row)
+//                         ▲                      │
+//                         └───────publish────────┘
+//
+// A count belongs to the stored object, not to the chunk: (origin database, chunk, generation, delta), delta −1 for a chunk's base object. An object that is not live also has a row in
+// gc_collectable, ordered by state and by when it got there, so that what may be collected is a range and not a scan of all counts. Both are written by the engine
+// alone. That a chunk's row still names the object does not keep it: only snapshots and holds do.
 import { defineTable, enumOf, i32, named, optional, type Table, timestamp, u53 } from "../../schema/schema.ts";
 
 /** A stored object. */
@@ -17,30 +21,69 @@ export interface StoredObject {
   deltaId?: number;
 }
 
-/** The count of a stored object. */
+/**
+ * What becomes of a stored object: `unnamed` was put and never listed by a snapshot (an upload may be under way); `live` is listed or held; `collectable` was, and is no more;
+ * `condemned` is being deleted and can no longer be listed.
+ */
+export type ObjectState = "live" | "unnamed" | "collectable" | "condemned";
+
+/** What is known of a stored object. */
 export interface Refcount {
   /** Live snapshots that list it. */
   strong: number;
-  /** Since when that is zero, milliseconds since 1970. */
-  zeroSince?: number;
+  /** Its state. */
+  state: ObjectState;
+  /** What `adjustRefcount` has added up to: uses that no snapshot stands for. */
+  held?: number;
+  /** Since when it is in its state, milliseconds since 1970; absent for a live one. */
+  since?: number;
 }
 
-/** An entry of the list of objects that no snapshot lists any more. */
+/** An entry of the list of objects that are not live. */
 export type Collectable = Record<never, never>;
 
 /** Key: origin database, chunk, generation, delta (−1: the base object). */
 export const refcounts: Table<[originDb: number, chunk: number, generation: number, delta: number], Refcount> = defineTable({
   name: "gc_refcounts",
   key: [u53("originDb"), u53("chunk"), u53("generation"), i32("delta")],
-  value: { strong: u53(), zeroSince: optional(timestamp()) },
+  value: {
+    strong: u53(),
+    state: enumOf("live", "unnamed", "collectable", "condemned"),
+    held: optional(u53()),
+    since: optional(timestamp()),
+  },
 });
 
 /** Key: state, since when, then the key of gc_refcounts. */
 export const collectable: Table<
-  [state: "collectable", since: number, originDb: number, chunk: number, generation: number, delta: number],
+  [
+    state: "unnamed" | "collectable" | "condemned",
+    since: number,
+    originDb: number,
+    chunk: number,
+    generation: number,
+    delta: number,
+  ],
   Collectable
 > = defineTable({
   name: "gc_collectable",
-  key: [named("state", enumOf("collectable")), u53("since"), u53("originDb"), u53("chunk"), u53("generation"), i32("delta")],
+  key: [
+    named("state", enumOf("unnamed", "collectable", "condemned")),
+    u53("since"),
+    u53("originDb"),
+    u53("chunk"),
+    u53("generation"),
+    i32("delta"),
+  ],
   value: {},
 });
+
+/** The key of a stored object in gc_refcounts. */
+export function objectKey({ originDb, chunkId, generation, deltaId }: StoredObject): [number, number, number, number] {
+  return [originDb, chunkId, generation, deltaId ?? -1];
+}
+
+/** The stored object of a key in gc_refcounts. */
+export function objectOf(originDb: number, chunkId: number, generation: number, delta: number): StoredObject {
+  return delta < 0 ? { originDb, chunkId, generation } : { originDb, chunkId, generation, deltaId: delta };
+}

@@ -27,14 +27,24 @@ export interface Snapshot {
   chunks: SnapshotChunk[];
 }
 
+/** An item of what `publishSnapshot` takes: a chunk, or one of its deltas. */
+export interface SnapshotItem {
+  /** The chunk. */
+  readonly chunkId: number;
+  /** The delta, when it is one. */
+  readonly deltaId?: number;
+  /** Of a delta the generation that it applies to, by default the chunk's present one. Of a chunk the generation that it must have now. */
+  readonly generation?: number;
+}
+
 /** What `publishSnapshot` takes. */
 export interface SnapshotInput {
   /** The generation it shows. Default 0. */
   sourceGeneration?: number;
   /** Default: now. */
   createdAt?: number;
-  /** Its chunks, each once: the object that each has now is counted. */
-  chunks: readonly { readonly chunkId: number }[];
+  /** Its chunks and deltas, each once: the object that each has now is counted. */
+  chunks: readonly SnapshotItem[];
 }
 
 /** Key: database id, snapshot id. */
