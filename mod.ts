@@ -31,6 +31,11 @@ export type { ChangeOperation, RowDeleted, RowPut, UnreadableOperation } from ".
 export type { ChangeCursor, ChangePage, CursorStart } from "./src/manifest/change_cursor.ts";
 export type { LogRetention } from "./src/manifest/change_log.ts";
 export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/reclaim.ts";
+export { FlushController, type FlushStats } from "./src/manifest/flush/controller.ts";
+export type { FlushResult } from "./src/manifest/flush/flush_work.ts";
+export { ManifestFlushSink, type ManifestFlushSinkOptions } from "./src/manifest/flush/manifest_sink.ts";
+export type { FlushControllerOptions, FlushEvent, FlushFunction, FlushStage } from "./src/manifest/flush/options.ts";
+export type { FlushRequest, FlushSegment, FlushSink } from "./src/manifest/flush/sink.ts";
 export { memoryStorage } from "./src/manifest/memory_storage.ts";
 
 export {

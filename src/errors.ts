@@ -62,6 +62,7 @@ export type ErrorCode =
   | "TIMEOUT"
   | "NO_SPACE"
   | "QUOTA"
+  | "FLUSH_FAILED"
   | "COMMIT_UNKNOWN"
   | "SYNC_FAILED"
   | "IO_READ"
@@ -124,6 +125,7 @@ const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   TIMEOUT: ["unavailable", true],
   NO_SPACE: ["unavailable", true],
   QUOTA: ["unavailable", true],
+  FLUSH_FAILED: ["unavailable", true],
   // unknown outcome
   COMMIT_UNKNOWN: ["unknown_outcome", false, "read_only", "unknown"],
   SYNC_FAILED: ["unknown_outcome", false, "read_only", "unknown"],
