@@ -143,7 +143,11 @@ export class Attempt implements OverlayBase {
   /** Stages the operations collected since the last read. */
   #stage(): void {
     if (this.#staging) failType("Cannot read: an operation of the transaction is being encoded");
-    const overlay = this.#overlay ??= new OverlayStaging(this.#core, this);
+    let overlay = this.#overlay;
+    if (overlay === undefined) {
+      overlay = this.#overlay = new OverlayStaging(this.#core, this);
+      overlay.time = this.batch.time;
+    }
     this.#staging = true;
     try {
       overlay.extend((staging) => this.batch.stageOnto(staging, this.#staged));

@@ -35,11 +35,11 @@ const notes = defineTable({ name: "notes", key: [u53("group"), text("name")], va
 const marks = defineTable({ name: "marks", key: [u53("txn")], value: {} });
 
 /** The ways in which a manifest commits. */
-export const MODES: Readonly<Record<string, Pick<ManifestOptions, "durability" | "syncMode">>> = {
+export const MODES: Readonly<Record<string, Pick<ManifestOptions, "durability" | "syncMode" | "cacheBytes">>> = {
   inline: { durability: "sync", syncMode: "inline" },
   async: { durability: "sync", syncMode: "async" },
   relaxed: { durability: "relaxed", syncMode: "inline" },
-  none: { durability: "none", syncMode: "inline" },
+  none: { durability: "none", syncMode: "inline", cacheBytes: 512 << 10 },
 };
 
 /** The command that runs one history again. */
