@@ -19,6 +19,8 @@
 export { type DurabilityReport, Manifest, type ManifestStats, type TableSummary } from "./src/manifest/manifest.ts";
 export type { ManifestOptions } from "./src/manifest/options.ts";
 export type { CommitReceipt } from "./src/manifest/receipt.ts";
+export type { TransactOptions, TransactResult } from "./src/manifest/transact.ts";
+export { Savepoint, Transaction } from "./src/manifest/transaction.ts";
 export { type CommitOptions, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
 export { OperationBuilder } from "./src/manifest/operation_builder.ts";
 export type { KernelModule } from "./src/kernel/loader.ts";

@@ -15,6 +15,7 @@ import type { Bound } from "./bindings.ts";
 import { type Generations, NO_GENERATIONS } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
+import type { Staging } from "./staging.ts";
 
 /** An operation takes this many places in the list of the further ones: kind, table, key, value. */
 const STRIDE = 4;
@@ -25,6 +26,10 @@ export class Batch implements CommitRequest {
   commitId: string | undefined;
   /** The time that its records were given, when they were given one. */
   committedAt: number | undefined;
+  /** The time to give them, when they have been given one already. */
+  time: number | undefined;
+  /** Called before anything is staged; what it throws refuses the transaction. */
+  guard: (() => void) | undefined;
   /** Calls the commit off while it waits. */
   signal: AbortSignal | undefined;
   /** Tags the change. */
@@ -62,6 +67,34 @@ export class Batch implements CommitRequest {
     else this.#further.push(kind, table, key, value);
   }
 
+  /** Forgets the operations behind the first `length`. */
+  truncate(length: number): void {
+    if (length >= this.length) return;
+    if (length === 0) {
+      this.#kind =
+        this.#table =
+        this.#key =
+        this.#value =
+        this.#further =
+          undefined;
+    } else if (length === 1) this.#further = undefined;
+    else this.#further!.length = (length - 1) * STRIDE;
+  }
+
+  /** Stages the operations from number `from` on. */
+  stageOnto(staging: Staging, from: number): void {
+    for (let index = from; index < this.length; index++) {
+      const at = (index - 1) * STRIDE;
+      const further = this.#further;
+      try {
+        if (index === 0) this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
+        else (further![at] as OperationKind).stage(staging, further![at + 1] as AnyTable, further![at + 2], further![at + 3]);
+      } catch (error) {
+        throw this.#explain(error, index);
+      }
+    }
+  }
+
   /**
    * Makes the tables that are not there yet: the store does it before it takes this transaction. A transaction that cannot be applied makes none: it is staged once for the error. Rejects when a table
    * could not be made.
@@ -88,7 +121,9 @@ export class Batch implements CommitRequest {
         "Cannot commit: another transaction is being encoded, and this one's tables are not there yet; make them with createTable before",
       );
     }
+    this.guard?.();
     staging.begin(further !== undefined);
+    staging.time = this.time;
     staging.provisional = missing;
     try {
       this.#stageAll(undefined);
@@ -104,7 +139,9 @@ export class Batch implements CommitRequest {
     const { staging } = core;
     const many = this.#further !== undefined;
     const starts: number[] | undefined = many ? [] : undefined;
+    this.guard?.();
     staging.begin(many);
+    staging.time = this.time;
     this.#stageAll(starts);
     this.#starts = starts;
     staging.settle();

@@ -10,6 +10,7 @@ import { JobIds } from "./job_ids.ts";
 import { Published } from "./published.ts";
 import { Staging } from "./staging.ts";
 import { TableReader } from "./table_reader.ts";
+import { unvalidated } from "./validation.ts";
 
 /** What the parts of an open manifest share. */
 export class ManifestCore {
@@ -20,6 +21,10 @@ export class ManifestCore {
   readonly changes: ChangeCodec;
   readonly log: ChangeLog;
   readonly jobIds: JobIds;
+  /** Read-write transactions that are running. */
+  readonly running: Set<{ close(): void }> = new Set();
+  /** Whether read-write transactions are validated. */
+  readonly validates: boolean;
   readonly #published: Published;
 
   constructor(store: Store, environment: Environment, retention: LogRetention | undefined) {
@@ -31,6 +36,7 @@ export class ManifestCore {
     this.log = new ChangeLog(store, retention);
     this.jobIds = new JobIds(store, this.bindings);
     this.#published = new Published(store, this.bindings);
+    this.validates = !unvalidated.has(environment);
   }
 
   /** The newest published state, for use within this turn. */

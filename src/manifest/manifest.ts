@@ -20,6 +20,8 @@ import type { RangeSource } from "./range.ts";
 import { ReadTransaction } from "./read_transaction.ts";
 import { Reader } from "./reader.ts";
 import type { TableReader } from "./table_reader.ts";
+import { transact, type TransactOptions, type TransactResult } from "./transact.ts";
+import type { Transaction } from "./transaction.ts";
 import { ManifestTxn, type TxnOptions } from "./txn.ts";
 
 /** A table of a manifest. */
@@ -151,6 +153,31 @@ export class Manifest extends Reader {
       }
     }
     return new ManifestTxn(this.#core, new Batch(this.#core, origin));
+  }
+
+  /**
+   * Runs a read-write transaction: what `fn` reads is one state, what it writes is applied together, and both are as if the transaction had run alone at the moment of its commit. When another commit has
+   * changed what was read, nothing is applied and `fn` runs again on the newest state: it must not do anything outside that may not be done twice.
+   *
+   * Resolves when what was read and written is durable as the durability mode says. Rejects with nothing applied: CONFLICT behind the last retry, TIMEOUT, ABORTED, what `fn` has thrown
+   * (CALLBACK_FAILED with it as the cause, unless it is an error of this package), or what a commit may reject with.
+   *
+   * @example
+   * ```ts
+   * import { defineTable, Manifest, memoryStorage, text, u53 } from "@waybill/manifest";
+   *
+   * const counters = defineTable({ name: "counters", key: [text("name")], value: { n: u53() } });
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * const { value } = await manifest.transact((txn) => {
+   *   const n = (txn.get(counters, "visits")?.n ?? 0) + 1;
+   *   txn.put(counters, "visits", { n });
+   *   return n;
+   * });
+   * console.log(value, manifest.get(counters, "visits")?.n);
+   * ```
+   */
+  transact<T>(fn: (txn: Transaction) => T | Promise<T>, options?: TransactOptions): Promise<TransactResult<T>> {
+    return transact(this.#core, fn, options);
   }
 
   /** What became of a transaction, by its id: applied with its change, certainly not applied, or too long ago to tell. Knows at least the newest 1,024 commits. */
@@ -377,8 +404,9 @@ export class Manifest extends Reader {
     return this.#durability;
   }
 
-  /** Waits for what was committed, then closes the manifest and its storage. A second call waits for the first. */
+  /** Ends read-write transactions whose function is running (HANDLE_CLOSED), waits for what was committed, then closes the manifest and its storage. A second call waits for the first. */
   close(): Promise<void> {
+    for (const running of [...this.#core.running]) running.close();
     return this.#core.store.close();
   }
 

@@ -25,53 +25,66 @@ import { type SnapshotInput, snapshots } from "./tables/snapshots.ts";
 import { type WalArtifactInput, walArtifacts } from "./tables/wal_artifacts.ts";
 import { type WalStateInput, walStates } from "./tables/wal_states.ts";
 
+/**
+ * Collects one operation.
+ * @internal
+ */
+export const ADD: unique symbol = Symbol("add");
+
+/**
+ * The next id for a job.
+ * @internal
+ */
+export const NEXT_JOB: unique symbol = Symbol("nextJob");
+
+// Both are named by symbols and nothing here is private, because Transaction, which has another parent, takes the methods over.
 /** Collects operations. Every method but `enqueueJob` returns the transaction. Keys and values are taken by reference: do not change them before the commit. */
 export abstract class OperationBuilder {
   /**
    * Collects one operation.
    * @internal
    */
-  protected abstract add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): this;
+  abstract [ADD](kind: OperationKind, table: AnyTable, key: unknown, value: unknown): this;
   /**
    * The next id for a job.
    * @internal
    */
-  protected abstract nextJobId(): number;
+  abstract [NEXT_JOB](): number;
 
   // ---- any table --------------------------------------------------------------------------------------------
 
   /** Puts a row. A table that is not there yet is made with the commit. On a built-in table this is the table's own operation. */
   put<K extends readonly unknown[], V>(table: Table<K, V>, key: KeyInput<K>, value: V): this {
-    return this.add(PUT, checkTable(table), key, value);
+    return this[ADD](PUT, checkTable(table), key, value);
   }
 
   /** Deletes a row; nothing happens when there is none. On a built-in table this is the table's own operation. */
   delete<K extends readonly unknown[], V>(table: Table<K, V>, key: KeyInput<K>): this {
-    return this.add(DELETE, checkTable(table), key, undefined);
+    return this[ADD](DELETE, checkTable(table), key, undefined);
   }
 
   /** Deletes all rows of a range of a user table. */
   deleteRange<K extends readonly unknown[], V>(table: Table<K, V>, bounds: RangeBounds<K>): this {
-    return this.add(DELETE_RANGE, checkTable(table), bounds, undefined);
+    return this[ADD](DELETE_RANGE, checkTable(table), bounds, undefined);
   }
 
   // ---- databases --------------------------------------------------------------------------------------------
 
   /** Puts a database, whether it exists or not. */
   putDb(db: number, database: DatabaseInput): this {
-    return this.add(PUT_DB, databases, db, database);
+    return this[ADD](PUT_DB, databases, db, database);
   }
 
   /** Puts a database that must not exist yet: EXISTS otherwise. The change says `putDb`. */
   createDb(db: number, database: DatabaseInput): this {
-    return this.add(CREATE_DB, databases, db, database);
+    return this[ADD](CREATE_DB, databases, db, database);
   }
 
   /**
    * Deletes a database with its write-ahead-log state and artifacts, chunks, deltas, waiting jobs, and snapshots, whose objects are released. Jobs under way or ended stay. NOT_FOUND when there is none.
    */
   deleteDb(db: number): this {
-    return this.add(DELETE_DB, databases, db, undefined);
+    return this[ADD](DELETE_DB, databases, db, undefined);
   }
 
   /**
@@ -89,29 +102,29 @@ export abstract class OperationBuilder {
    * ```
    */
   forkDb(source: number, target: number, input: Partial<DatabaseInput> = {}): this {
-    return this.add(FORK_DB, databases, target, { source, input });
+    return this[ADD](FORK_DB, databases, target, { source, input });
   }
 
   // ---- write-ahead logs -------------------------------------------------------------------------------------
 
   /** Puts the state of a database's write-ahead log. NOT_FOUND when there is no such database. */
   putWalState(db: number, state: WalStateInput): this {
-    return this.add(PUT_WAL_STATE, walStates, db, state);
+    return this[ADD](PUT_WAL_STATE, walStates, db, state);
   }
 
   /** Deletes the state of a database's write-ahead log; nothing happens when there is none. */
   deleteWalState(db: number): this {
-    return this.add(DELETE_WAL_STATE, walStates, db, undefined);
+    return this[ADD](DELETE_WAL_STATE, walStates, db, undefined);
   }
 
   /** Puts an artifact of a database's write-ahead log. NOT_FOUND when there is no such database. */
   upsertWalArtifact(key: readonly [db: number, artifact: number], artifact: WalArtifactInput): this {
-    return this.add(UPSERT_WAL_ARTIFACT, walArtifacts, key, artifact);
+    return this[ADD](UPSERT_WAL_ARTIFACT, walArtifacts, key, artifact);
   }
 
   /** Deletes an artifact; nothing happens when there is none. */
   deleteWalArtifact(key: readonly [db: number, artifact: number]): this {
-    return this.add(DELETE_WAL_ARTIFACT, walArtifacts, key, undefined);
+    return this[ADD](DELETE_WAL_ARTIFACT, walArtifacts, key, undefined);
   }
 
   // ---- chunks -----------------------------------------------------------------------------------------------
@@ -121,22 +134,22 @@ export abstract class OperationBuilder {
    * object is being deleted.
    */
   upsertChunk(key: readonly [db: number, chunk: number], chunk: ChunkInput): this {
-    return this.add(UPSERT_CHUNK, chunks, key, chunk);
+    return this[ADD](UPSERT_CHUNK, chunks, key, chunk);
   }
 
   /** Deletes a chunk; nothing happens when there is none. Its object stays counted for the snapshots that list it. */
   deleteChunk(key: readonly [db: number, chunk: number]): this {
-    return this.add(DELETE_CHUNK, chunks, key, undefined);
+    return this[ADD](DELETE_CHUNK, chunks, key, undefined);
   }
 
   /** Puts a delta of a chunk's generation. The database must exist; the chunk need not. OBJECT_CONDEMNED when the object is being deleted. */
   upsertChunkDelta(key: readonly [db: number, chunk: number, generation: number, delta: number], delta: ChunkDeltaInput): this {
-    return this.add(UPSERT_CHUNK_DELTA, chunkDeltas, key, delta);
+    return this[ADD](UPSERT_CHUNK_DELTA, chunkDeltas, key, delta);
   }
 
   /** Deletes a delta; nothing happens when there is none. Its object stays counted for the snapshots that list it. */
   deleteChunkDelta(key: readonly [db: number, chunk: number, generation: number, delta: number]): this {
-    return this.add(DELETE_CHUNK_DELTA, chunkDeltas, key, undefined);
+    return this[ADD](DELETE_CHUNK_DELTA, chunkDeltas, key, undefined);
   }
 
   // ---- snapshots and counts ---------------------------------------------------------------------------------
@@ -146,12 +159,12 @@ export abstract class OperationBuilder {
    * exist; OBJECT_CONDEMNED when its object is being deleted.
    */
   publishSnapshot(key: readonly [db: number, snapshot: number], snapshot: SnapshotInput): this {
-    return this.add(PUBLISH_SNAPSHOT, snapshots, key, snapshot);
+    return this[ADD](PUBLISH_SNAPSHOT, snapshots, key, snapshot);
   }
 
   /** Drops a snapshot and releases its objects: those that no other snapshot lists may be collected. NOT_FOUND when there is none. */
   dropSnapshot(key: readonly [db: number, snapshot: number]): this {
-    return this.add(DROP_SNAPSHOT, snapshots, key, undefined);
+    return this[ADD](DROP_SNAPSHOT, snapshots, key, undefined);
   }
 
   /**
@@ -159,19 +172,19 @@ export abstract class OperationBuilder {
    * 0 does nothing. REFCOUNT_UNDERFLOW below zero; OBJECT_CONDEMNED.
    */
   adjustRefcount(object: StoredObject, delta: number): this {
-    return delta === 0 ? this : this.add(ADJUST_REFCOUNT, refcounts, object, delta);
+    return delta === 0 ? this : this[ADD](ADJUST_REFCOUNT, refcounts, object, delta);
   }
 
   // ---- jobs -------------------------------------------------------------------------------------------------
 
   /** Enqueues a job under an id from `reserveJobId`. It waits to be taken. EXISTS when there is one with this id. */
   putJob(job: number, input: JobInput): this {
-    return this.add(PUT_JOB, jobs, job, input);
+    return this[ADD](PUT_JOB, jobs, job, input);
   }
 
   /** Enqueues a job under a new id, and returns that id. */
   enqueueJob(input: JobInput): number {
-    const id = this.nextJobId();
+    const id = this[NEXT_JOB]();
     this.putJob(id, input);
     return id;
   }
@@ -180,51 +193,51 @@ export abstract class OperationBuilder {
    * Moves a job to another state: pending to in-flight or held, held to pending, in-flight to completed, failed or (requeued) pending, failed to (tried again) pending. NOT_FOUND; ILLEGAL_TRANSITION.
    */
   updateJobState(job: number, state: JobStateInput): this {
-    return this.add(UPDATE_JOB_STATE, jobs, job, state);
+    return this[ADD](UPDATE_JOB_STATE, jobs, job, state);
   }
 
   /** Removes a job, whatever its state. NOT_FOUND. */
   removeJob(job: number): this {
-    return this.add(REMOVE_JOB, jobs, job, undefined);
+    return this[ADD](REMOVE_JOB, jobs, job, undefined);
   }
 
   /** Puts a held, failed or taken job back among those that wait; nothing happens to one that does. NOT_FOUND; ILLEGAL_TRANSITION for a completed one. */
   upsertPendingJob(job: number): this {
-    return this.add(UPSERT_PENDING_JOB, jobs, job, undefined);
+    return this[ADD](UPSERT_PENDING_JOB, jobs, job, undefined);
   }
 
   /** Takes a job out of those that wait, without removing it: it is held. NOT_FOUND; ILLEGAL_TRANSITION when it has been taken or has ended. */
   deletePendingJob(job: number): this {
-    return this.add(DELETE_PENDING_JOB, jobs, job, undefined);
+    return this[ADD](DELETE_PENDING_JOB, jobs, job, undefined);
   }
 
   /** Makes reserved ids durable: the next job's id will not be less than `next`. Never goes back. */
   persistJobCounter(next: number): this {
-    return this.add(PERSIST_JOB_COUNTER, meta, NEXT_JOB_ID, next);
+    return this[ADD](PERSIST_JOB_COUNTER, meta, NEXT_JOB_ID, next);
   }
 
   // ---- metrics and generations ------------------------------------------------------------------------------
 
   /** Adds to a metric: counts and sums add up, the least and the greatest stay. Numbers that are not finite are refused. */
   mergeMetric(key: readonly [scope: number, kind: number], metric: MetricInput): this {
-    return this.add(MERGE_METRIC, metrics, key, metric);
+    return this[ADD](MERGE_METRIC, metrics, key, metric);
   }
 
   /** Raises a component's generation; the receipt says to what. It stays at 2^53 − 1 once it is there. An increment of 0 does nothing. */
   bumpGeneration(component: number, increment: number = 1, at?: number): this {
-    return increment === 0 ? this : this.add(BUMP_GENERATION, generations, component, { increment, at });
+    return increment === 0 ? this : this[ADD](BUMP_GENERATION, generations, component, { increment, at });
   }
 
   // ---- remote namespaces ------------------------------------------------------------------------------------
 
   /** Puts a remote namespace. */
   putRemoteNamespace(namespace: number, input: RemoteNamespaceInput): this {
-    return this.add(PUT_REMOTE_NAMESPACE, remoteNamespaces, namespace, input);
+    return this[ADD](PUT_REMOTE_NAMESPACE, remoteNamespaces, namespace, input);
   }
 
   /** Deletes a remote namespace; nothing happens when there is none. That objects still name it is not looked for. */
   deleteRemoteNamespace(namespace: number): this {
-    return this.add(DELETE_REMOTE_NAMESPACE, remoteNamespaces, namespace, undefined);
+    return this[ADD](DELETE_REMOTE_NAMESPACE, remoteNamespaces, namespace, undefined);
   }
 }
 

@@ -3,9 +3,8 @@
 // Rows are fetched in chunks, decoded at once and handed out one by one, so the loop's body may use the manifest as it likes. The first chunk is small, because
 // many loops stop early; then they grow.
 import { failRange, failType } from "../errors.ts";
-import type { Scan } from "../store/store.ts";
 import type { Position, RangeBounds } from "./bounds.ts";
-import type { TableReader } from "./table_reader.ts";
+import type { RangeProgress, RowReader, RowScan } from "./table_reader.ts";
 
 /** What to read, and how. */
 export interface RangeOptions<K extends readonly unknown[]> extends RangeBounds<K> {
@@ -22,7 +21,7 @@ export type RangeKind = "entries" | "keys" | "values" | "bytes";
 
 /** Where an iteration reads; `release` is called when it ends. */
 export interface RangeSource {
-  readonly reader: TableReader;
+  readonly reader: RowReader;
   release(): void;
 }
 
@@ -91,8 +90,11 @@ class RangeIterator<T> implements IterableIterator<T> {
   readonly #kind: RangeKind;
   readonly #open: () => RangeSource;
   #source: RangeSource | undefined;
-  #codec: TableReader["codec"] | undefined;
-  #scan: Scan | undefined;
+  #codec: RowReader["codec"] | undefined;
+  #scan: RowScan | undefined;
+  #progress: RangeProgress | undefined;
+  /** The scan has come to its end, not only to the limit. */
+  #exhausted = false;
   #ended = false;
   #left: number;
   #size = FIRST_ROWS;
@@ -116,13 +118,16 @@ class RangeIterator<T> implements IterableIterator<T> {
   }
 
   next(): IteratorResult<T> {
+    this.#progress?.check();
     const at = this.#at;
     if (at < this.#rows.length || this.#refill()) return { done: false, value: this.#rows[this.#at++]! };
+    this.#progress?.end(this.position, this.#exhausted);
     return DONE;
   }
 
   return(): IteratorResult<T> {
     this.#keepPosition();
+    this.#progress?.end(this.#position, false);
     this.#end();
     this.#rows = [];
     this.#at = 0;
@@ -165,6 +170,8 @@ class RangeIterator<T> implements IterableIterator<T> {
       this.#codec = this.#source.reader.codec;
       try {
         this.#scan = this.#source.reader.scan(this.#options, this.#kind === "keys");
+        this.#progress = this.#scan?.progress;
+        this.#progress?.begin(this);
       } catch (error) {
         this.#end();
         throw error;
@@ -178,6 +185,7 @@ class RangeIterator<T> implements IterableIterator<T> {
     }
     const count = this.#scan.next(Math.min(this.#size, this.#left), MOST_BYTES);
     if (count === 0) {
+      this.#exhausted = true;
       this.#end();
       return false;
     }
@@ -193,7 +201,7 @@ class RangeIterator<T> implements IterableIterator<T> {
     return true;
   }
 
-  #decode(reader: TableReader, scan: Scan, count: number): void {
+  #decode(reader: RowReader, scan: RowScan, count: number): void {
     const { codec, kernel } = reader;
     const kind = this.#kind;
     const { rowsAt, dataAt } = scan;
@@ -203,11 +211,21 @@ class RangeIterator<T> implements IterableIterator<T> {
     let data: Uint8Array | undefined;
     let index: Uint32Array | undefined;
     let runs = 0;
-    if (kind !== "keys") {
+    // A row that was handed out may be changed by who got it: where the position matters, it is taken from the bytes.
+    const keepKeys = kind === "values" || this.#progress !== undefined;
+    if (kind !== "keys" || keepKeys) {
       const from = rowsAt >>> 2;
       index = kernel.u32.slice(from, from + count * 4);
-      for (let i = 3; i < count * 4; i += 4) if (index[i] === RUN) runs++;
-      if (kind === "bytes" || kind === "values") data = reader.copyBatch(scan);
+      if (kind !== "keys") { for (let i = 3; i < count * 4; i += 4) if (index[i] === RUN) runs++; }
+      if (kind === "bytes" || keepKeys) data = reader.copyBatch(scan);
+    }
+    if (keepKeys) {
+      this.#data = data;
+      const keys = this.#keys = new Uint32Array(count * 2);
+      for (let i = 0; i < count; i++) {
+        keys[i * 2] = index![i * 4]!;
+        keys[i * 2 + 1] = index![i * 4 + 1]!;
+      }
     }
     const tapes = codec.decodeRows(rowsAt, count, dataAt, wantKeys, wantValues);
     const keyStep = codec.keyTapeBytes, valueStep = codec.valueTapeBytes;
@@ -233,18 +251,12 @@ class RangeIterator<T> implements IterableIterator<T> {
       }
     } else {
       for (let i = 0; i < count; i++, valueTape += valueStep) rows.push(index![i * 4 + 3] === RUN ? undefined : codec.readValue(valueTape));
-      this.#data = data;
-      const keys = this.#keys = new Uint32Array(count * 2);
-      for (let i = 0; i < count; i++) {
-        keys[i * 2] = index![i * 4]!;
-        keys[i * 2 + 1] = index![i * 4 + 1]!;
-      }
     }
     if (runs > 0) this.#loadRuns(reader, scan, index!);
   }
 
   /** Values that lie in runs of pages of their own: read one by one, behind everything that the chunk's tapes are needed for. */
-  #loadRuns(reader: TableReader, scan: Scan, index: Uint32Array): void {
+  #loadRuns(reader: RowReader, scan: RowScan, index: Uint32Array): void {
     const rows = this.#rows as unknown[];
     for (let i = 0; i < rows.length; i++) {
       if (index[i * 4 + 3] !== RUN) continue;

@@ -3,7 +3,7 @@ import { failRange, failType } from "../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../schema/schema.ts";
 import type { RangeBounds } from "./bounds.ts";
 import { Range, type RangeOptions, type RangeSource } from "./range.ts";
-import type { TableReader } from "./table_reader.ts";
+import type { RowReader } from "./table_reader.ts";
 import { type ChunkDelta, chunkDeltas } from "./tables/chunk_deltas.ts";
 import { type Chunk, chunks } from "./tables/chunks.ts";
 import { type Database, databases } from "./tables/databases.ts";
@@ -47,7 +47,7 @@ export abstract class Reader {
    * The reader of a table in this state.
    * @internal
    */
-  protected abstract source(table: AnyTable): TableReader;
+  protected abstract source(table: AnyTable): RowReader;
   /**
    * Where a range reads: a state that stays for as long as the range runs.
    * @internal

@@ -20,8 +20,8 @@ class Count {
   condemned: boolean;
   /** Its rows are to go. */
   gone = false;
-  /** The row in the tree, or as staged last. */
-  row: Refcount | undefined;
+  /** The row in the tree. */
+  readonly row: Refcount | undefined;
   /** Another object of the same chunk. */
   readonly next: Count | undefined;
 
@@ -130,7 +130,7 @@ export class RefcountChanges {
     this.#count(object).gone = true;
   }
 
-  /** Stages the rows that have changed since the last call. */
+  /** Stages the rows that differ from those in the tree. */
   stage(): void {
     const staging = this.#staging;
     for (const count of this.#order) {
@@ -146,14 +146,12 @@ export class RefcountChanges {
       }
       if (count.gone) {
         staging.delete(staging.bind(refcounts), key, 0, true);
-        count.row = undefined;
         continue;
       }
       if (since !== undefined && (before !== since || row!.state !== state)) {
         staging.put(staging.bind(collectable), [state, since, ...key], {}, 0, true);
       }
-      count.row = { strong, state, held: held === 0 ? undefined : held, since };
-      staging.put(staging.bind(refcounts), key, count.row, 0, true);
+      staging.put(staging.bind(refcounts), key, { strong, state, held: held === 0 ? undefined : held, since }, 0, true);
     }
   }
 }

@@ -7,11 +7,11 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Arena } from "../schema/arena.ts";
 import type { AnyTable, Table } from "../schema/schema.ts";
 import type { Environment } from "../store/environment.ts";
-import { ARENA_START, type Staged, type Store } from "../store/store.ts";
+import { ARENA_START, type Staged, type Store, type View } from "../store/store.ts";
 import type { Bindings, Bound } from "./bindings.ts";
 import { type KeyRest, PendingRows } from "./pending_rows.ts";
 import { RefcountChanges } from "./refcount_changes.ts";
-import { TableReader } from "./table_reader.ts";
+import { type RowReader, TableReader } from "./table_reader.ts";
 
 /** Stages one transaction at a time. */
 export class Staging {
@@ -64,6 +64,11 @@ export class Staging {
     this.many = many;
   }
 
+  /** The state that the transaction is applied to. Rows are read through `reader`, which a read-write transaction notes. */
+  get view(): View {
+    return this.store.newest;
+  }
+
   /** Effects staged so far. */
   get count(): number {
     return this.#count;
@@ -110,7 +115,7 @@ export class Staging {
   }
 
   /** Reads a table of the newest applied state; what is staged is not in it. */
-  reader(table: AnyTable): TableReader {
+  reader(table: AnyTable): RowReader {
     let reader = this.#readers.get(table);
     if (reader === undefined || reader.bound !== this.#bindings.find(this.store.newest, table)) {
       const bound = this.#bindings.need(this.store.newest, table, "commit");
@@ -178,7 +183,7 @@ export class Staging {
     this.#count++;
   }
 
-  /** Stages what follows from the operations together. */
+  /** Stages what follows from the operations together, above the rows that were read: a read-write transaction takes back what it has staged and calls it again behind further operations. */
   settle(): void {
     this.#refcounts?.stage();
   }

@@ -15,8 +15,53 @@ export interface ScanRequest extends RangeBounds<readonly unknown[]> {
   after?: Position;
 }
 
+/** How far an iteration has read, for a transaction that will be validated. */
+export interface RangeProgress {
+  /** Throws when the state can no longer be read. */
+  check(): void;
+  /** The iteration begins; its position is asked for when the transaction is validated before it has ended. */
+  begin(iteration: { readonly position: Position | undefined }): void;
+  /** It has ended behind the row at `position`, or, when `whole`, behind the last row. */
+  end(position: Position | undefined, whole: boolean): void;
+}
+
+/** A scan of encoded rows, a batch at a time, in kernel memory until the next call of the store: see `Scan`. */
+export interface RowScan {
+  readonly rowsAt: number;
+  readonly dataAt: number;
+  readonly valueLength: number;
+  /** Wants to know how far the rows are handed out. */
+  readonly progress?: RangeProgress;
+  next(maxRows: number, maxBytes: number): number;
+  value(row: number): Uint8Array;
+  loadValue(row: number): number;
+  count(): number;
+  close(): void;
+}
+
+/** Look-ups and scans of one table in one state, whatever the state is made of. */
+export interface RowReader {
+  readonly bound: Bound;
+  readonly kernel: Kernel;
+  readonly codec: AnyCodec;
+  /** Rows in the table. */
+  readonly rows: number;
+  /** Whether there is a row. */
+  find(key: unknown): boolean;
+  /** A record, decoded. */
+  get(key: unknown): unknown;
+  /** An encoded record, valid until the next call of the store. */
+  bytes(key: unknown): Uint8Array | undefined;
+  /** An accessor of a record of fixed width, valid until the next call of the store. */
+  view(key: unknown): object | undefined;
+  /** Starts a scan; undefined when no row can be in the range. */
+  scan(request: ScanRequest, keysOnly: boolean): RowScan | undefined;
+  /** A copy of the bytes of a scan's batch. */
+  copyBatch(scan: RowScan): Uint8Array;
+}
+
 /** Reads one table. */
-export class TableReader {
+export class TableReader implements RowReader {
   /** The table. */
   readonly bound: Bound;
   /** The kernel. */
@@ -40,16 +85,7 @@ export class TableReader {
     return this.#tree.rows;
   }
 
-  /** Address and length of the value found last. */
-  get valueAt(): number {
-    return this.#tree.valueAt;
-  }
-
-  get valueLength(): number {
-    return this.#tree.valueLength;
-  }
-
-  /** Looks a key up; true leaves `valueAt` and `valueLength`. */
+  /** Looks a key up. */
   find(key: unknown): boolean {
     const arena = this.#arena;
     arena.renew();
@@ -98,7 +134,7 @@ export class TableReader {
   }
 
   /** A copy of the bytes of a scan's batch: keys and values that are in it. */
-  copyBatch(scan: Scan): Uint8Array {
+  copyBatch(scan: RowScan): Uint8Array {
     const kernel = this.kernel;
     const at = scan.dataAt;
     return kernel.u8.slice(at, at + kernel.word(CTRL_DATA_LENGTH));

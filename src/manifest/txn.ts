@@ -5,8 +5,9 @@ import type { Batch } from "./batch.ts";
 import { NO_GENERATIONS } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
 import type { OperationKind } from "./operation.ts";
-import { OperationBuilder } from "./operation_builder.ts";
+import { ADD, NEXT_JOB, OperationBuilder } from "./operation_builder.ts";
 import type { CommitReceipt } from "./receipt.ts";
+import { checkExpected, expectedSequenceOf } from "./sequence_guard.ts";
 
 /** How to begin a transaction. */
 export interface TxnOptions {
@@ -20,6 +21,8 @@ export interface TxnOptions {
 export interface CommitOptions {
   /** Calls the commit off while it waits for its turn; ignored once it is applied. */
   signal?: AbortSignal;
+  /** CONFLICT, with nothing applied, unless the newest applied change has this sequence. */
+  expectedSequence?: number;
 }
 
 /**
@@ -62,10 +65,10 @@ export class ManifestTxn extends OperationBuilder {
   }
 
   /**
-   * Collects one operation.
+   * Collects an operation.
    * @internal
    */
-  protected override add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): this {
+  override [ADD](kind: OperationKind, table: AnyTable, key: unknown, value: unknown): this {
     if (this.#closed) fail("TXN_CLOSED", "Cannot use the transaction: it has been committed or given up");
     this.#batch.add(kind, table, key, value);
     return this;
@@ -75,7 +78,7 @@ export class ManifestTxn extends OperationBuilder {
    * The next id for a job.
    * @internal
    */
-  protected override nextJobId(): number {
+  override [NEXT_JOB](): number {
     return this.#core.jobIds.next();
   }
 
@@ -87,13 +90,20 @@ export class ManifestTxn extends OperationBuilder {
    */
   commit(options?: CommitOptions): Promise<CommitReceipt> {
     if (this.#closed) return rejected("Cannot commit: the transaction has been committed or given up");
-    if (options !== undefined && (typeof options !== "object" || options === null)) {
-      return rejectedType("Cannot commit: the options are not an object");
+    let expected: number | undefined;
+    if (options !== undefined) {
+      if (typeof options !== "object" || options === null) return rejectedType("Cannot commit: the options are not an object");
+      try {
+        expected = expectedSequenceOf(options.expectedSequence, "commit");
+      } catch (error) {
+        return Promise.reject(error);
+      }
     }
     this.#closed = true;
     const batch = this.#batch;
-    if (batch.length === 0) return this.#commitNothing();
+    if (batch.length === 0) return this.#commitNothing(expected);
     if (options !== undefined) batch.signal = options.signal;
+    if (expected !== undefined) batch.guard = () => checkExpected(this.#core.store, expected);
     let made: Promise<void> | undefined;
     try {
       made = batch.prepare();
@@ -104,9 +114,10 @@ export class ManifestTxn extends OperationBuilder {
     return made === undefined ? receipt : Promise.all([receipt, made]).then(([own]) => own);
   }
 
-  async #commitNothing(): Promise<CommitReceipt> {
+  async #commitNothing(expected: number | undefined): Promise<CommitReceipt> {
     await undefined;
     this.#core.store.assertOpen("commit");
+    if (expected !== undefined) checkExpected(this.#core.store, expected);
     return { sequence: 0, commitId: this.commitId, generations: NO_GENERATIONS };
   }
 

@@ -19,6 +19,7 @@ import { eraseGroup, fence, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import { RelaxedSync } from "./relaxed.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
+import { WriteLog, type WriteWatch } from "./write_log.ts";
 import { type Pending, WriteQueue } from "./write_queue.ts";
 
 /** Syncs expected to take longer than this, in milliseconds, run off the event loop. */
@@ -78,12 +79,21 @@ export class Committer {
   readonly #relaxed: RelaxedSync;
   #idleTimer: Timer | undefined;
   #lastCommit = 0;
+  readonly #writes: WriteLog;
+  /** Wakes those who wait for a state to be sealed or published. */
+  #step: { promise: Promise<void>; resolve(): void } | undefined;
 
   constructor(core: Core, checkpointer: Checkpointer, registry: Registry, onDurable: () => void) {
     this.#core = core;
     this.ids = new CommitIds(core);
     this.#checkpointer = checkpointer;
-    this.#gathered = new Gatherer(core, registry);
+    this.#writes = new WriteLog(core.kernel);
+    this.#gathered = new Gatherer(core, registry, this.#writes);
+    core.publishedFrame = core.kernel.exports.versionFrame(core.kernel.exports.versionPublished());
+    core.onProgress = () => {
+      this.#step?.resolve();
+      this.#step = undefined;
+    };
     this.#relaxed = new RelaxedSync(core, (error) => this.failAll(error), onDurable);
     this.#queue = new WriteQueue(core.options.queueCapacity);
     this.#onDurable = onDurable;
@@ -202,7 +212,9 @@ export class Committer {
     const { kernel, io } = this.#core;
     const status = io.run(() => kernel.exports.groupSeal(), "commit");
     invariant(status === OK, "a group without a change");
-    return kernel.word(CTRL_TREE);
+    const version = kernel.word(CTRL_TREE);
+    this.#core.onProgress();
+    return version;
   }
 
   #closeWritten(items: (Pending | undefined)[]): void {
@@ -303,6 +315,7 @@ export class Committer {
   #dropGroup(items: (Pending | undefined)[], error: unknown): void {
     this.#gathered.discard();
     for (const item of items) item?.fail(error);
+    this.#core.onProgress();
     this.#boundary();
   }
 
@@ -446,6 +459,7 @@ export class Committer {
     } catch (error) {
       if (!this.#core.ended) this.#gathered.discard();
       item.fail(error);
+      this.#core.onProgress();
       this.#exclusiveEnded();
       return;
     }
@@ -501,6 +515,55 @@ export class Committer {
     await Promise.allSettled(items.map((item) => item?.promise));
   }
 
+  // ---- states that are not published yet --------------------------------------------------------------------
+
+  /** Whether applied transactions wait to be sealed and nothing is in the way: they will be at the end of the turn, or of the group's window. */
+  get sealing(): boolean {
+    return this.#gathered.length > 0 && !this.#flying && !this.#undoing && !this.#core.failure && !this.#core.ended;
+  }
+
+  /** Keeps what is written behind the newest sealed state. */
+  watchWrites(frame: number): WriteWatch {
+    const started = !this.#writes.active;
+    const watch = this.#writes.watch(frame);
+    if (started && !this.#core.ended) this.#gathered.recordWrites();
+    return watch;
+  }
+
+  #nextStep(): Promise<void> {
+    if (this.#step === undefined) {
+      let resolve!: () => void;
+      const promise = new Promise<void>((done) => resolve = done);
+      this.#step = { promise, resolve };
+    }
+    return this.#step.promise;
+  }
+
+  /** Resolves when a frame that was applied has been sealed, or dropped, or writing has ended. */
+  async sealed(frame: number): Promise<void> {
+    const core = this.#core;
+    const x = core.kernel.exports;
+    while (!core.ended && !core.failure && x.versionFrame(x.versionNewest()) < frame && x.versionFrame(-1) >= frame) await this.#nextStep();
+  }
+
+  /** Resolves when the state at a frame has been published. Rejects when it is lost. */
+  async published(frame: number): Promise<void> {
+    const core = this.#core;
+    while (core.publishedFrame < frame) {
+      if (core.ended) throw core.ended;
+      if (core.failure) {
+        const { code, detail } = core.failure;
+        throw new ManifestError(code, "Cannot read: a write failed, and what was read is perhaps not in the file; close and open again", {
+          cause: core.failure,
+          detail,
+          outcome: "not_applied",
+          handle: "read_only",
+        });
+      }
+      await this.#nextStep();
+    }
+  }
+
   /** Resolves when no checkpoint runs. */
   async idle(): Promise<void> {
     while (this.#checkpointer.running) await this.#checkpointer.over();
@@ -538,6 +601,7 @@ export class Committer {
   end(error: ManifestErrorFields): void {
     for (const waiter of this.#checkpointWanted.splice(0)) waiter.reject(error);
     for (const waiter of this.#maintenance.splice(0)) waiter.reject(error);
+    this.#core.onProgress();
   }
 
   /** Calls off every timer. */
@@ -581,6 +645,7 @@ export class Committer {
       core.kernel.exports.groupDiscard();
       core.kernel.exports.groupClear();
     }
+    core.onProgress();
   }
 
   #unknown(cause: ManifestErrorFields): ManifestError {

@@ -32,6 +32,8 @@ export class Core {
   durableSequence = 0;
   durableFrame = 0;
   durableGroup = 0;
+  /** Frame of the published state. */
+  publishedFrame = 0;
   /** Newest commit time. */
   committedAt: number;
   /** Why the handle may not be written any more. */
@@ -85,10 +87,15 @@ export class Core {
   /** Called before another version is published. */
   onPublish: () => void = () => {};
 
+  /** Called when a group has been sealed, published or dropped, and when writing or everything has ended. */
+  onProgress: () => void = () => {};
+
   /** Readers see this version from now on. */
   publish(version: number): void {
     this.onPublish();
     this.kernel.exports.versionPublish(version);
+    this.publishedFrame = this.kernel.exports.versionFrame(version);
+    this.onProgress();
   }
 
   /** Everything up to here is durable. */

@@ -21,6 +21,7 @@ import type { Core } from "./core.ts";
 import { groupBlocksFor } from "./journal.ts";
 import type { Registry } from "./registry.ts";
 import { ARENA_START } from "./views.ts";
+import type { WriteLog } from "./write_log.ts";
 import type { Pending } from "./write_queue.ts";
 
 /** The group that is being gathered. */
@@ -31,10 +32,15 @@ export class Gatherer {
   staging = false;
   readonly #core: Core;
   readonly #registry: Registry;
+  readonly #writes: WriteLog;
+  /** Where the body encoded last lies. */
+  #bodyAt = 0;
+  #bodyLength = 0;
 
-  constructor(core: Core, registry: Registry) {
+  constructor(core: Core, registry: Registry, writes: WriteLog) {
     this.#core = core;
     this.#registry = registry;
+    this.#writes = writes;
   }
 
   /** Transactions gathered. */
@@ -60,6 +66,8 @@ export class Gatherer {
       if (item.request.registry) item.registry = true;
       this.#writeHeader(item, staged.extraLength);
       io.run(() => x.txnEncode(staged.at, staged.count, 0, staged.extraAt, staged.extraLength), "commit");
+      this.#bodyAt = kernel.word(CTRL_OUT_AT);
+      this.#bodyLength = kernel.word(CTRL_OUT_COUNT);
       return true;
     } catch (error) {
       item.fail(error);
@@ -71,7 +79,7 @@ export class Gatherer {
 
   /** Blocks that the body encoded last would take as a group of its own. */
   get encodedBlocks(): number {
-    return groupBlocksFor(this.#core.kernel.word(CTRL_OUT_COUNT) + 32);
+    return groupBlocksFor(this.#bodyLength + 32);
   }
 
   /** Applies the encoded body and the maintenance that falls due with it. */
@@ -82,6 +90,7 @@ export class Gatherer {
     item.sequence = x.txnSequence();
     item.frame = x.txnFrame();
     this.items.push(item);
+    if (this.#writes.active) this.#writes.record(item.frame, item.sequence, this.#bodyAt, this.#bodyLength);
     if (item.registry) this.#registry.changed(item.frame);
     if (needsPruning(item.frame)) {
       this.#writeHeader(undefined, 0);
@@ -155,8 +164,19 @@ export class Gatherer {
     if (item) {
       item.sequence = x.txnSequence();
       item.frame = x.txnFrame();
+      if (this.#writes.active) this.#writes.record(item.frame, item.sequence, at, body.length);
     }
     this.items.push(item);
+  }
+
+  /** Tells the write log, which has just become active, what is applied and not sealed. */
+  recordWrites(): void {
+    const { kernel } = this.#core;
+    this.items.forEach((item, index) => {
+      if (item === undefined) return;
+      invariant(kernel.exports.groupBody(index) === OK, "a gathered body is missing");
+      this.#writes.record(item.frame, item.sequence, kernel.word(CTRL_OUT_AT), kernel.word(CTRL_OUT_COUNT));
+    });
   }
 
   /** Drops everything unsealed. */
@@ -165,6 +185,8 @@ export class Gatherer {
     x.groupDiscard();
     x.groupClear();
     this.items = [];
-    this.#registry.changed(x.versionFrame(-1));
+    const frame = x.versionFrame(-1);
+    this.#registry.changed(frame);
+    this.#writes.dropBehind(frame);
   }
 }

@@ -52,10 +52,9 @@ export class Readers {
     return this.#open.size;
   }
 
-  /** Pins the published version; `own` keeps the store's own view out of the numbers. */
-  open(own = false): ReadTransaction {
+  /** Pins the published version, or a sealed one; `own` keeps the store's own view out of the numbers. */
+  open(own = false, version: number = this.#kernel.exports.versionPublished()): ReadTransaction {
     const x = this.#kernel.exports;
-    const version = x.versionPublished();
     x.versionPin(version);
     const transaction = new ReadTransaction(this.#context, version, (closing) => this.#close(closing));
     if (own) this.#own.add(transaction);

@@ -27,9 +27,11 @@ import type {
   TableInfo,
 } from "./types.ts";
 import { ARENA_START, type ReadContext, Scan, Tree, View } from "./views.ts";
+import type { WriteWatch } from "./write_log.ts";
 
 export type * from "./types.ts";
 export { ARENA_START, ReadTransaction, Scan, Tree, View };
+export { keyBytes, keyText, type WriteWatch } from "./write_log.ts";
 
 /** A reader beside a writer: a page that is not what it was has been reused when a newer generation exists, else it is damaged. */
 function expiredOr(core: Core, error: Error): Error {
@@ -191,6 +193,12 @@ export class Store {
     this.#checkOpen(action);
   }
 
+  /** Throws what keeps the store from being written, or read; `action` completes "Cannot …". */
+  assertWritable(action: string): void {
+    this.#checkOpen(action);
+    this.#core.checkWritable(action);
+  }
+
   #checkOpen(action: string): void {
     if (this.#closing) throw this.#closedError(action);
     this.#core.checkReadable();
@@ -210,6 +218,33 @@ export class Store {
     if (this.#published !== undefined) return this.#published;
     this.#checkOpen("read");
     return this.#published = this.#readers.open(true);
+  }
+
+  /** Pins the newest sealed state: applied, perhaps not published yet, and lost if it never is: see `whenPublished`. */
+  readSealed(): ReadTransaction {
+    this.#checkOpen("read");
+    // Behind a failed write the newest sealed state is not what the file holds.
+    return this.readOnly ? this.#readers.open() : this.#readers.open(false, this.kernel.exports.versionNewest());
+  }
+
+  /** Whether applied transactions are about to be sealed: `whenSealed(newest.frame)` waits for them. */
+  get sealing(): boolean {
+    return this.#committer.sealing;
+  }
+
+  /** Resolves when a frame that was applied has been sealed, or dropped, or writing has ended. */
+  whenSealed(frame: number): Promise<void> {
+    return this.#committer.sealed(frame);
+  }
+
+  /** Resolves when the state at a frame has been published: when the durability mode's promise holds for it. Rejects when it is lost. */
+  whenPublished(frame: number): Promise<void> {
+    return this.#committer.published(frame);
+  }
+
+  /** Keeps what is written behind a state, which must be the newest sealed one, until the watch is ended. */
+  watchWrites(frame: number): WriteWatch {
+    return this.#committer.watchWrites(frame);
   }
 
   // ---- tables ---------------------------------------------------------------------------------------------
