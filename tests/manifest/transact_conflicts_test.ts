@@ -371,7 +371,7 @@ test("transact: hidden effects and cursor moves count as writes", async () => {
   const object = { originDb: 1, chunkId: 1, generation: 0 };
   const counts = await errorOf(() =>
     manifest.transact(async (txn) => {
-      assertEquals(txn.getRefcount(object), undefined);
+      assertEquals(txn.getRefcount(object)!.strong, 0);
       await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 1 }] }).commit();
       txn.put(other, "x", { n: 1 });
     }, { retries: 0 })
