@@ -133,6 +133,17 @@ test("Transaction: a range shows the rows as they were when its first row was as
     }
     assertEquals(seen, [0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
   });
+  await within(manifest, (txn) => {
+    for (let id = 1000; id < 1200; id++) txn.put(cells, [id], { n: 1 });
+    let rows = 0;
+    for (const [[id], { n }] of txn.range(cells, { gte: [1000] })) { // more than are fetched at a time
+      assertEquals([id, n], [1000 + rows, 1]);
+      rows++;
+      txn.put(cells, [1199 - rows], { n: 77 }).delete(cells, [1100 + rows]).put(cells, [2000 + rows], { n: 1 });
+      if (rows % 50 === 0) txn.count(cells); // stages them
+    }
+    assertEquals(rows, 200);
+  });
   await manifest.close();
 });
 
