@@ -167,38 +167,39 @@ class Running<T> {
     }
   }
 
-  /** Waits until what is applied is sealed, where that happens at the end of the turn; with an expected sequence, in any case. */
-  async #ready(): Promise<void> {
+  /** Whether it is better to wait for what is applied to be sealed: where that happens at the end of the turn; behind a conflict, and with an expected sequence, in any case. */
+  #early(number: number): boolean {
     const { store } = this.#core;
-    const { expectedSequence } = this.#options;
-    for (let i = 0; i < GROUPS && store.sealing; i++) await this.#unlessInterrupted(store.whenSealed(store.newest.frame));
-    if (expectedSequence === undefined) return;
-    checkExpected(store, expectedSequence);
-    await this.#unlessInterrupted(store.whenSealed(store.newest.frame));
+    return number > 1 || this.#options.expectedSequence !== undefined ? store.gathering : store.sealing;
   }
 
   async #run(number: number): Promise<TransactResult<T> | { conflict: Conflict }> {
     const core = this.#core;
-    if (core.store.sealing || this.#options.expectedSequence !== undefined) await this.#ready();
+    const { store } = core;
+    // Nothing may come between the last look and the state that is pinned: so those who wait for the same group get on one by one.
+    for (let i = 0; i < GROUPS && this.#early(number); i++) await this.#unlessInterrupted(store.whenSealed(store.newest.frame));
     this.#checkInterrupted();
+    const { expectedSequence } = this.#options;
+    if (expectedSequence !== undefined) checkExpected(store, expectedSequence);
     const attempt = this.#attempt = new Attempt(core, this.#options.origin);
     try {
-      // Transactions that begin in one turn read the same state, and are committed in one group when they do not touch each other.
+      // The function never runs inside the call of `transact`, so those that begin in one turn read the same state, and are committed in one group when they do not touch each other. Behind a
+      // conflict a function that does not wait is committed in the turn in which it began: the next one in line waits for that, and they get through one after the other.
       if (number === 1) await this.#unlessInterrupted(Promise.resolve());
-      const value = await this.#call(attempt, number);
+      const called = this.#call(attempt, number);
+      const value = called instanceof Promise ? await called : called as T;
       if (!attempt.writes) {
-        const { expectedSequence } = this.#options;
-        if (expectedSequence !== undefined) checkExpected(core.store, expectedSequence);
+        if (expectedSequence !== undefined) checkExpected(store, expectedSequence);
         const { frame } = attempt;
         attempt.close();
-        await this.#unlessInterrupted(core.store.whenPublished(frame));
+        await this.#unlessInterrupted(store.whenPublished(frame));
         return { value, receipt: { sequence: 0, commitId: this.#commitId(attempt), generations: NO_GENERATIONS }, attempts: number };
       }
       attempt.end();
       attempt.batch.signal = this.#controller.signal;
       this.#committing = true;
       try {
-        return { value, receipt: await attempt.commit(this.#options.expectedSequence), attempts: number };
+        return { value, receipt: await attempt.commit(expectedSequence), attempts: number };
       } catch (error) {
         if (this.#error !== undefined && isManifestError(error) && error.outcome === "not_applied") throw this.#error;
         if (attempt.conflict === undefined) throw error;
@@ -217,19 +218,23 @@ class Running<T> {
   }
 
   /** Runs the function. */
-  async #call(attempt: Attempt, number: number): Promise<T> {
+  #call(attempt: Attempt, number: number): T | Promise<T> {
     const txn = new Transaction(attempt, number, this.#controller.signal, () => this.#commitId(attempt));
-    let value: T;
+    let returned: T | Promise<T>;
     try {
-      const returned = this.#fn(txn);
-      value = isThenable(returned) ? await this.#unlessInterrupted(returned) : returned;
+      returned = this.#fn(txn);
     } catch (error) {
-      this.#checkInterrupted();
-      if (isManifestError(error)) throw error;
-      throw new ManifestError("CALLBACK_FAILED", "Cannot commit: the transaction's function has thrown", { cause: error });
+      this.#failed(error);
     }
+    if (isThenable(returned)) return this.#unlessInterrupted(returned).catch((error) => this.#failed(error));
     this.#checkInterrupted();
-    return value;
+    return returned;
+  }
+
+  #failed(error: unknown): never {
+    this.#checkInterrupted();
+    if (isManifestError(error)) throw error;
+    throw new ManifestError("CALLBACK_FAILED", "Cannot commit: the transaction's function has thrown", { cause: error });
   }
 }
 

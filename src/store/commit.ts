@@ -519,7 +519,12 @@ export class Committer {
 
   /** Whether applied transactions wait to be sealed and nothing is in the way: they will be at the end of the turn, or of the group's window. */
   get sealing(): boolean {
-    return this.#gathered.length > 0 && !this.#flying && !this.#undoing && !this.#core.failure && !this.#core.ended;
+    return this.gathering && !this.#flying && !this.#undoing;
+  }
+
+  /** Whether applied transactions wait to be sealed, be it behind a group that is on its way. */
+  get gathering(): boolean {
+    return this.#gathered.length > 0 && !this.#core.failure && !this.#core.ended;
   }
 
   /** Keeps what is written behind the newest sealed state. */

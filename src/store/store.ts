@@ -232,6 +232,11 @@ export class Store {
     return this.#committer.sealing;
   }
 
+  /** Whether applied transactions wait to be sealed, be it behind a group that is on its way. */
+  get gathering(): boolean {
+    return this.#committer.gathering;
+  }
+
   /** Resolves when a frame that was applied has been sealed, or dropped, or writing has ended. */
   whenSealed(frame: number): Promise<void> {
     return this.#committer.sealed(frame);

@@ -268,7 +268,10 @@ test("put: on a built-in table it is the table's own operation, and the engine's
   await manifest.begin().put(databases, [1], { name: "d" } as never).put(chunks, [1, 1], { fileName: "f" } as never).commit();
   assertEquals(manifest.getDb(1)?.walShards, 1);
   const { refcounts } = await import("../../mod.ts");
-  assertEquals(await codeOf(() => manifest.begin().put(refcounts, [1, 1, 1, -1], { strong: 5, state: "live" }).commit()), "INVALID_ARGUMENT");
+  assertEquals(
+    await codeOf(() => manifest.begin().put(refcounts, [1, 1, 1, -1], { strong: 5, state: "live" }).commit()),
+    "INVALID_ARGUMENT",
+  );
   assertEquals(await codeOf(() => manifest.begin().delete(refcounts, [1, 1, 1, -1]).commit()), "INVALID_ARGUMENT");
   assertEquals(await codeOf(() => manifest.begin().deleteRange(chunks, {}).commit()), "INVALID_ARGUMENT");
   assertEquals(await codeOf(() => manifest.dropTable("db")), "INVALID_ARGUMENT");

@@ -148,6 +148,27 @@ test("transact: ten writers on one key all succeed, and the sum is ten", async (
   }
 });
 
+test("transact: a hundred writers on one key all succeed within the standard retries when they do not wait inside", async () => {
+  for (const syncMode of ["inline", "async"] as const) {
+    const manifest = await new Medium().open({ syncMode });
+    const results = await Promise.all(
+      Array.from({ length: 100 }, () => manifest.transact((txn) => void txn.put(cells, 1, { n: (txn.get(cells, 1)?.n ?? 0) + 1 }))),
+    );
+    assertEquals(manifest.get(cells, 1)!.n, 100);
+    assert(results.every(({ attempts }) => attempts <= 16), `${results.map(({ attempts }) => attempts)}`);
+    await manifest.close();
+  }
+});
+
+test("transact: the function never runs inside the call", async () => {
+  const manifest = await new Medium().open();
+  let runs = 0;
+  const running = manifest.transact(() => ++runs);
+  assertEquals(runs, 0);
+  assertEquals((await running).value, 1);
+  await manifest.close();
+});
+
 test("transact: a key read conflicts with a put and with a delete of it, and with nothing beside it", async () => {
   const read = (txn: Transaction) => txn.get(cells, 10);
   assertEquals(await conflict(read, put(10)), KEY);
@@ -371,7 +392,7 @@ test("transact: hidden effects and cursor moves count as writes", async () => {
   const object = { originDb: 1, chunkId: 1, generation: 0 };
   const counts = await errorOf(() =>
     manifest.transact(async (txn) => {
-      assertEquals(txn.getRefcount(object), undefined);
+      assertEquals(txn.getRefcount(object)!.strong, 0);
       await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 1 }] }).commit();
       txn.put(other, "x", { n: 1 });
     }, { retries: 0 })

@@ -71,7 +71,7 @@ test("transact: while a sync is on its way it begins at the newest sealed state;
   const seen: unknown[] = [];
   const running = manifest.transact((txn) => {
     seen.push([txn.get(cells, 1)?.n, txn.get(cells, 2)?.n]);
-    txn.put(cells, 3, { n: txn.count(cells) });
+    txn.put(cells, 3, { n: 3 });
   });
   await settle();
   assertEquals(seen, [[1, undefined]]); // it has conflicted, and does not spin

@@ -9,6 +9,7 @@ import {
   f64,
   type Manifest,
   type RangeOptions,
+  type Reader,
   refcounts,
   snapshots,
   text,
@@ -132,6 +133,17 @@ test("Transaction: a range shows the rows as they were when its first row was as
     }
     assertEquals(seen, [0, 1, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
   });
+  await within(manifest, (txn) => {
+    for (let id = 1000; id < 1200; id++) txn.put(cells, [id], { n: 1 });
+    let rows = 0;
+    for (const [[id], { n }] of txn.range(cells, { gte: [1000] })) { // more than are fetched at a time
+      assertEquals([id, n], [1000 + rows, 1]);
+      rows++;
+      txn.put(cells, [1199 - rows], { n: 77 }).delete(cells, [1100 + rows]).put(cells, [2000 + rows], { n: 1 });
+      if (rows % 50 === 0) txn.count(cells); // stages them
+    }
+    assertEquals(rows, 200);
+  });
   await manifest.close();
 });
 
@@ -237,7 +249,7 @@ test("Transaction: reference counts and collectable objects follow own operation
     }).commit();
   const { value: seen } = await manifest.transact((txn) => {
     const counts = () => [txn.getRefcount(object(1))?.strong, txn.getRefcount(object(2))?.strong, txn.countCollectable()];
-    assertEquals(counts(), [1, undefined, 0]);
+    assertEquals(counts(), [1, 0, 0]);
     txn.publishSnapshot([1, 2], { chunks: [{ chunkId: 1 }, { chunkId: 2 }] });
     assertEquals(counts(), [2, 1, 0]);
     txn.dropSnapshot([1, 2]);
@@ -254,6 +266,44 @@ test("Transaction: reference counts and collectable objects follow own operation
   assertEquals(manifest.range(refcounts).toArray(), seen.counts);
   assertEquals(manifest.keys(collectable).toArray(), seen.collectable);
   assertEquals(manifest.getSnapshot(1, 3), seen.snapshot);
+  await manifest.close();
+});
+
+test("Transaction: metrics, generations, jobs and forks are read as own operations leave them, and committed so", async () => {
+  const manifest = await new Medium().open({ environment: testEnvironment(4) });
+  await manifest.begin().putDb(1, { name: "a" }).upsertChunk([1, 1], { fileName: "c" }).publishSnapshot([1, 1], {
+    chunks: [{ chunkId: 1 }],
+  }).mergeMetric(
+    [1, 1],
+    { sum: 5, min: 5, max: 5 },
+  ).bumpGeneration(7).commit();
+  const show = (reader: Reader) => ({
+    metric: reader.getMetric(1, 1),
+    generation: reader.currentGeneration(7),
+    jobs: reader.listJobs(),
+    pending: reader.listPendingJobs({ kind: "copy" }),
+    inFlight: reader.listJobs({ state: "in-flight" }),
+    fork: [reader.getDb(2), reader.listChunks(2).toArray(), reader.listSnapshots(2).toArray()],
+    counts: reader.range(refcounts).toArray(),
+  });
+  const { value, receipt } = await manifest.transact((txn) => {
+    txn.mergeMetric([1, 1], { sum: 2, min: 2, max: 2 });
+    assertEquals(txn.getMetric(1, 1), { count: 2, sum: 7, min: 2, max: 5 });
+    txn.mergeMetric([1, 1], { sum: 9, min: 9, max: 9 }).bumpGeneration(7, 3);
+    assertEquals([txn.getMetric(1, 1)!.sum, txn.currentGeneration(7)], [16, 4]);
+    const first = txn.enqueueJob({ kind: "copy" });
+    const second = txn.enqueueJob({ kind: "copy" });
+    assertEquals(txn.listPendingJobs({ kind: "copy" }).map(({ job }) => job), [first, second]);
+    txn.updateJobState(first, "in-flight");
+    assertEquals(txn.listPendingJobs({ kind: "copy" }).map(({ job }) => job), [second]);
+    txn.forkDb(1, 2, { name: "b" });
+    assertEquals(txn.getRefcount(object(1))!.strong, txn.listSnapshots(2).toArray().length + 1);
+    txn.bumpGeneration(7);
+    return show(txn);
+  });
+  assertEquals([value.generation, value.inFlight.length, value.pending.length], [5, 1, 1]);
+  assertEquals(show(manifest), value);
+  assertEquals(receipt.generations, { 7: 5 });
   await manifest.close();
 });
 
@@ -328,7 +378,7 @@ test("Transaction: an operation that is not possible is found out by the next re
   const wrong = await errorOf(() => manifest.transact((txn) => txn.put(cells, [1], { n: -1 }).get(cells, 2)));
   assertEquals([wrong.code, wrong.detail.operation, wrong.detail.index], ["INVALID_ARGUMENT", "put", 0]);
   assertEquals(
-    await codeOf(() => manifest.transact((txn) => txn.put(refcounts, [1, 1, 1, 1], { strong: 1 }).get(cells, 2))),
+    await codeOf(() => manifest.transact((txn) => txn.put(refcounts, [1, 1, 1, 1], { strong: 1, state: "live" }).get(cells, 2))),
     "INVALID_ARGUMENT",
   );
   await manifest.close();

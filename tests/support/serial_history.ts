@@ -87,7 +87,20 @@ class Model {
   readonly chunks = new Map<number, number>();
   readonly snapshots = new Map<number, readonly (readonly [chunk: number, generation: number])[]>();
   readonly counts = new Map<string, number>();
+  readonly generations = new Map<number, number>();
+  readonly metrics = new Map<number, number>();
   marks = 0;
+
+  /** The chunk's object is another one now; one that is new is counted from zero on. */
+  chunk(chunk: number, generation: number): void {
+    this.chunks.set(chunk, generation);
+    const key = `${chunk}/${generation}`;
+    this.counts.set(key, this.counts.get(key) ?? 0);
+  }
+
+  add(numbers: Map<number, number>, id: number, n: number): void {
+    numbers.set(id, (numbers.get(id) ?? 0) + n);
+  }
 
   cellRows(from: number, to: number, reverse: boolean, limit: number): Row[] {
     const keys = [...this.cells.keys()].filter((key) => key >= from && key < to).sort((a, b) => reverse ? b - a : a - b);
@@ -157,7 +170,7 @@ function drawRead(random: Random): Step {
   const id = random.int(KEYS);
   const width = random.between(1, 24);
   const group = random.int(10);
-  switch (random.int(12)) {
+  switch (random.int(14)) {
     case 0:
     case 1:
       return read(`get ${id}`, (txn) => txn.get(cells, id)?.n, (model) => model.cells.get(id));
@@ -211,6 +224,10 @@ function drawRead(random: Random): Step {
         (model) => model.counts.get(`${chunk}/${generation}`),
       );
     }
+    case 11:
+      return read(`generation of ${group}`, (txn) => txn.currentGeneration(group), (model) => model.generations.get(group));
+    case 12:
+      return read(`metric ${group}`, (txn) => txn.getMetric(group, 1)?.sum, (model) => model.metrics.get(group));
     default: {
       const snapshot = random.int(SNAPSHOTS);
       return read(
@@ -227,7 +244,7 @@ function drawWrite(random: Random): Step[] {
   const id = random.int(KEYS);
   const n = random.int(1000);
   const group = random.int(10);
-  switch (random.int(11)) {
+  switch (random.int(13)) {
     case 0:
     case 1: // blind
       return [write(`put ${id}`, (txn) => void txn.put(cells, [id], { n }), (model) => model.cells.set(id, n))];
@@ -265,7 +282,7 @@ function drawWrite(random: Random): Step[] {
       return [write(
         `chunk ${chunk}/${generation}`,
         (txn) => void txn.upsertChunk([1, chunk], { fileName: "c", generation }),
-        (model) => model.chunks.set(chunk, generation),
+        (model) => model.chunk(chunk, generation),
       )];
     }
     case 9: {
@@ -277,6 +294,12 @@ function drawWrite(random: Random): Step[] {
         (model) => model.publish(snapshot, listed),
       )];
     }
+    case 10: // blind, and yet every one counts
+      return [write(`bump ${group}`, (txn) => void txn.bumpGeneration(group, 2), (model) => model.add(model.generations, group, 2))];
+    case 11:
+      return [
+        write(`measure ${group}`, (txn) => void txn.mergeMetric([group, 1], { sum: n }), (model) => model.add(model.metrics, group, n)),
+      ];
     default: {
       const snapshot = random.int(SNAPSHOTS);
       let there = false;
@@ -445,7 +468,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryReport
 /** Runs the transactions one after the other on the model. */
 function compare(applied: Applied[], manifest: Manifest): string | undefined {
   const model = new Model();
-  for (let chunk = 0; chunk < CHUNKS; chunk++) model.chunks.set(chunk, 0);
+  for (let chunk = 0; chunk < CHUNKS; chunk++) model.chunk(chunk, 0);
   // Those that only read come before the transaction whose place they have.
   applied.sort((a, b) => a.place - b.place || Number(a.writes) - Number(b.writes));
   for (const { number, steps, results, writes, place } of applied) {
@@ -479,6 +502,10 @@ function compare(applied: Applied[], manifest: Manifest): string | undefined {
       ...model.counts.values(),
     ]],
   ];
+  final.push(
+    ["generations", [...model.generations.keys()].map((id) => manifest.currentGeneration(id)), [...model.generations.values()]],
+    ["metrics", [...model.metrics.keys()].map((id) => manifest.getMetric(id, 1)?.sum), [...model.metrics.values()]],
+  );
   for (const [name, actual, expected] of final) {
     if (!equal(actual, expected)) return `the final state of ${name}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`;
   }
