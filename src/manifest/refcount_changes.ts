@@ -20,6 +20,8 @@ class Count {
   condemned: boolean;
   /** Its rows are to go. */
   gone = false;
+  /** An operation has staged its row already, as it was then. */
+  shown = false;
   /** The row in the tree. */
   readonly row: Refcount | undefined;
   /** Another object of the same chunk. */
@@ -108,7 +110,14 @@ export class RefcountChanges {
     }
     count.held += delta;
     count.named = true;
-    return { strong: count.strong, state: count.state, held: count.held, since: count.state === "live" ? undefined : this.#staging.now };
+    count.shown = true;
+    return this.#rowOf(count);
+  }
+
+  /** The row of a count as it stands now. */
+  #rowOf({ row, strong, held, state }: Count): Refcount {
+    const since = state === "live" ? undefined : row?.state === state ? row.since : this.#staging.now;
+    return { strong, state, held: held === 0 ? undefined : held, since };
   }
 
   #underflow(object: StoredObject): never {
@@ -134,24 +143,21 @@ export class RefcountChanges {
   stage(): void {
     const staging = this.#staging;
     for (const count of this.#order) {
-      const { row, strong, held, state } = count;
-      if (count.gone ? row === undefined : row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state) {
-        continue;
-      }
-      const key = count.key;
+      const { key, row, state } = count;
+      if (count.gone ? row === undefined : !count.shown && isSame(count)) continue;
       const before = row === undefined || row.state === "live" ? undefined : row.since;
-      const since = count.gone || state === "live" ? undefined : row?.state === state ? row.since : staging.now;
-      if (before !== undefined && (before !== since || row!.state !== state)) {
-        staging.delete(staging.bind(collectable), [row!.state, before, ...key], 0, true);
-      }
-      if (count.gone) {
-        staging.delete(staging.bind(refcounts), key, 0, true);
-        continue;
-      }
-      if (since !== undefined && (before !== since || row!.state !== state)) {
-        staging.put(staging.bind(collectable), [state, since, ...key], {}, 0, true);
-      }
-      staging.put(staging.bind(refcounts), key, { strong, state, held: held === 0 ? undefined : held, since }, 0, true);
+      const now = this.#rowOf(count);
+      const since = count.gone ? undefined : now.since;
+      const moved = before !== since || row?.state !== state;
+      if (before !== undefined && moved) staging.delete(staging.bind(collectable), [row!.state, before, ...key], 0, true);
+      if (since !== undefined && moved) staging.put(staging.bind(collectable), [state, since, ...key], {}, 0, true);
+      if (count.gone) staging.delete(staging.bind(refcounts), key, 0, true);
+      else staging.put(staging.bind(refcounts), key, now, 0, true);
     }
   }
+}
+
+/** Whether the tree's row says what the count says. */
+function isSame({ row, strong, held, state }: Count): boolean {
+  return row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state;
 }

@@ -262,3 +262,26 @@ test("refcounts: 3,000 random operations keep every count equal to a recount", a
   }
   await manifest.close();
 });
+
+test("adjustRefcount: up and down again in one transaction, with snapshots in between, leaves row and list as they were", async () => {
+  const medium = new Medium();
+  let manifest = await withChunks(1, medium);
+  await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 0 }] }).commit();
+  await manifest.begin().dropSnapshot([1, 1]).commit();
+  const before = manifest.listCollectable();
+  await manifest.begin().adjustRefcount(object(0, 1), 1).adjustRefcount(object(0, 1), -1).commit();
+  await manifest.close();
+  manifest = await medium.open();
+  assertEquals(manifest.listCollectable(), before);
+  checkCounts(manifest);
+  const list = { chunks: [{ chunkId: 0 }] };
+  await manifest.begin().publishSnapshot([1, 1], list).commit();
+  await manifest.begin().dropSnapshot([1, 1]).adjustRefcount(object(0, 1), 2).adjustRefcount(object(0, 1), -2).publishSnapshot([1, 1], list)
+    .commit();
+  await manifest.close();
+  manifest = await medium.open();
+  assertEquals(manifest.getRefcount(object(0, 1)), { strong: 1, state: "live" });
+  checkCounts(manifest);
+  assertEquals((await manifest.check({ level: "deep" })).problems, []);
+  await manifest.close();
+});
