@@ -245,5 +245,6 @@ export class Checkpointer {
     core.checkpoints++;
     cutTail(core);
     core.io.moveSpills();
+    core.onEvent({ type: "checkpoint", generation: core.meta.generation, sequence: work.sequence, frame: work.frame });
   }
 }

@@ -99,6 +99,11 @@ export class Committer {
     this.#onDurable = onDurable;
   }
 
+  /** The line of commits that have no receipt yet. */
+  get queue(): WriteQueue {
+    return this.#queue;
+  }
+
   /** Commits that have no receipt yet. */
   get waiting(): number {
     return this.#queue.length + this.#gathered.length + (this.#flying?.items.length ?? 0) + (this.#exclusive ? 1 : 0);
@@ -627,6 +632,7 @@ export class Committer {
     const error: ManifestErrorFields = isManifestError(cause)
       ? cause
       : new ManifestError("IO_WRITE", "Cannot write: the storage failed", { cause });
+    const first = core.failure === undefined;
     core.failure ??= error;
     this.stopTimers();
     const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, this.#exclusiveRunning ? this.#exclusive : undefined];
@@ -651,6 +657,8 @@ export class Committer {
       core.kernel.exports.groupClear();
     }
     core.onProgress();
+    core.discards++;
+    if (first) core.onEvent({ type: "write-failed", error });
   }
 
   #unknown(cause: ManifestErrorFields): ManifestError {

@@ -6,6 +6,7 @@ import type { Environment } from "./environment.ts";
 import type { Journal } from "./journal.ts";
 import { type Meta, slotChecksum } from "./meta.ts";
 import { cacheFrames, type ResolvedOptions } from "./options.ts";
+import type { StoreEvent } from "./types.ts";
 import type { PageFile } from "./page_file.ts";
 import type { PageIo } from "./page_io.ts";
 
@@ -41,6 +42,8 @@ export class Core {
   /** The kernel is lost, or the handle closed: nothing works any more. */
   ended: ManifestErrorFields | undefined;
   checkpoints = 0;
+  /** How often applied transactions were taken back: what was read from the newest applied state before may be wrong then. */
+  discards = 0;
 
   constructor(parts: {
     kernel: Kernel;
@@ -89,6 +92,9 @@ export class Core {
 
   /** Called when a group has been sealed, published or dropped, and when writing or everything has ended. */
   onProgress: () => void = () => {};
+
+  /** Called when a checkpoint is done, and when writing has ended for good. */
+  onEvent: (event: StoreEvent) => void = () => {};
 
   /** Readers see this version from now on. */
   publish(version: number): void {

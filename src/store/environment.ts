@@ -17,8 +17,8 @@ export interface Environment {
   monotonic(): number;
   /** Fills the array with random bytes. */
   random(into: Uint8Array<ArrayBuffer>): void;
-  /** Calls back once after a while; does not keep the process alive. */
-  timer(milliseconds: number, callback: () => void): Timer;
+  /** Calls back once after a while. Does not keep the process alive unless `hold` is given: then somebody waits for it. */
+  timer(milliseconds: number, callback: () => void, hold?: boolean): Timer;
   /** Resolves in a later turn of the event loop, so that others run in between. */
   yield(): Promise<void>;
 }
@@ -38,9 +38,9 @@ export const systemEnvironment: Environment = {
   random: (into) => {
     crypto.getRandomValues(into);
   },
-  timer: (milliseconds, callback) => {
+  timer: (milliseconds, callback, hold) => {
     const handle = setTimeout(callback, milliseconds);
-    if (typeof handle === "object" && handle !== null) (handle as TimerHandle).unref?.();
+    if (hold !== true && typeof handle === "object" && handle !== null) (handle as TimerHandle).unref?.();
     return { cancel: () => clearTimeout(handle) };
   },
   yield: () =>

@@ -188,5 +188,6 @@ export class Gatherer {
     const frame = x.versionFrame(-1);
     this.#registry.changed(frame);
     this.#writes.dropBehind(frame);
+    this.#core.discards++;
   }
 }

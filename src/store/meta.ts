@@ -291,14 +291,14 @@ export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string)
   return { current, older: other.generation === current.generation - 1 ? other : undefined, stale, repair };
 }
 
-/** The newest valid generation of a file in its first 16 KiB; −1 when none is readable. */
-export function newestGeneration(region: Uint8Array, checksum: Checksum, fileId: string): number {
-  let newest = -1;
+/** The newest valid slot of a file in its first 16 KiB; undefined when none is readable. */
+export function newestMeta(region: Uint8Array, checksum: Checksum, fileId: string): Meta | undefined {
+  let newest: Meta | undefined;
   for (let slot = 0; slot < META_SLOTS; slot++) {
     const bytes = slotOf(region, slot);
     if (!hasMagic(bytes) || viewOf(bytes).getUint32(META_CRC, true) !== checksum(bytes)) continue;
     const meta = readMeta(bytes);
-    if (meta.fileId === fileId) newest = Math.max(newest, meta.generation);
+    if (meta.fileId === fileId && (newest === undefined || meta.generation > newest.generation)) newest = meta;
   }
   return newest;
 }

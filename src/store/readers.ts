@@ -39,6 +39,8 @@ export class Readers {
   readonly #environment: Environment;
   readonly #open = new Map<ReadTransaction, { since: number; sequence: number }>();
   readonly #own = new Set<ReadTransaction>();
+  /** Called when the last open one is closed. */
+  onLast: (() => void) | undefined;
   readonly #kernel: Kernel;
 
   constructor(context: ReadContext, environment: Environment) {
@@ -66,6 +68,7 @@ export class Readers {
     if (!this.#open.delete(transaction) && !this.#own.delete(transaction)) return;
     transaction.end();
     this.#kernel.exports.versionUnpin(transaction.version);
+    if (this.#open.size === 0) this.onLast?.();
   }
 
   /** Closes them all. */

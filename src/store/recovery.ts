@@ -64,6 +64,24 @@ export class Replay {
   }
 
   /**
+   * Applies the whole groups that a writer has added since, and publishes what they give; for a reader. A group that is not whole may be one that is being written: it is looked at again
+   * the next time. Returns whether there was any.
+   */
+  follow(): boolean {
+    const { kernel, io, journal } = this.#core;
+    let any = false;
+    for (let found = this.#find(); found && !found.torn; found = this.#find()) {
+      this.#apply(found.frames);
+      journal.add(found, found.blocks);
+      this.#report.groups++;
+      any = true;
+    }
+    kernel.exports.journalBuffer(0);
+    if (any && io.run(() => kernel.exports.groupSeal(), "refresh") === OK) this.#core.publish(kernel.word(CTRL_TREE));
+    return any;
+  }
+
+  /**
    * The next group is not whole. What is kept of a torn one is parsed again, because looking around uses the buffer. A reader may have looked while a writer was writing: then the
    * group is whole the next time, and later ones prove nothing.
    */

@@ -1,18 +1,19 @@
 // The store: tables of bytes in one page file. A facade; each part has a file of its own.
 import { META_BITMAP, META_BYTES } from "../../assembly/format.ts";
-import { fail, isManifestError, ManifestError } from "../errors.ts";
+import { fail, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { LockHolder, Storage } from "../storage/storage.ts";
 import { checkFile } from "./check.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { Committer } from "./commit.ts";
 import { resolveCommit } from "./commit_ids.ts";
 import { compactStore } from "./compact.ts";
 import type { Core } from "./core.ts";
-import { newestGeneration } from "./meta.ts";
+import { newestMeta } from "./meta.ts";
 import { openCore } from "./opening.ts";
-import { resolveOptions } from "./options.ts";
+import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Readers, ReadTransaction } from "./readers.ts";
+import { Replay } from "./recovery.ts";
 import { Registry } from "./registry.ts";
 import { RunReader } from "./runs.ts";
 import type {
@@ -21,6 +22,7 @@ import type {
   Receipt,
   RecoveryReport,
   Resolution,
+  StoreEvent,
   StoreOptions,
   StoreStats,
   TableDefinition,
@@ -38,14 +40,26 @@ function expiredOr(core: Core, error: Error): Error {
   if (!isManifestError(error) || error.code !== "CORRUPT_PAGE") return error;
   const region = new Uint8Array(META_BYTES);
   core.file.read(0, region);
-  if (newestGeneration(region, core.checksum, core.meta.fileId) <= core.meta.generation) return error;
+  if ((newestMeta(region, core.checksum, core.meta.fileId)?.generation ?? -1) <= core.meta.generation) return error;
   return new ManifestError("SNAPSHOT_EXPIRED", "Cannot read: a writer has replaced the state that was opened; open again for the newest", {
     cause: error,
   });
 }
 
-/** Storage objects that belong to a store. */
+/** Storage objects that belong to stores. */
 const inUse = new WeakSet<Storage>();
+
+/** A storage and the stores over it: one, or a reader and its successors. */
+interface Holding {
+  readonly storage: Storage;
+  stores: number;
+}
+
+function letGo(holding: Holding): void {
+  if (--holding.stores > 0) return;
+  inUse.delete(holding.storage);
+  holding.storage.close();
+}
 
 /** A store over one storage. */
 export class Store {
@@ -61,15 +75,19 @@ export class Store {
   readonly #readers: Readers;
   readonly #newest: View;
   readonly #listeners = new Set<(sequence: number) => void>();
+  readonly #holding: Holding;
+  #refreshing: Promise<Store> | undefined;
+  #retired = false;
   /** What `newest` shows when the unsynced part is lost. */
   #fallen: ReadTransaction | undefined;
   #published: ReadTransaction | undefined;
   #closing: Promise<void> | undefined;
   readonly #compactions = new Set<Promise<void>>();
 
-  private constructor(core: Core, recovery: RecoveryReport) {
+  private constructor(core: Core, recovery: RecoveryReport, holding: Holding) {
     const { kernel, io, file } = core;
     this.#core = core;
+    this.#holding = holding;
     this.kernel = kernel;
     this.recovery = recovery;
     const fileId = new DataView(core.meta.bytes.buffer, 32, 16);
@@ -114,7 +132,7 @@ export class Store {
     inUse.add(storage);
     try {
       const { core, report } = await openCore(storage, resolveOptions(options));
-      return new Store(core, report);
+      return new Store(core, report, { storage, stores: 1 });
     } catch (error) {
       inUse.delete(storage);
       storage.close();
@@ -307,6 +325,111 @@ export class Store {
     }
   }
 
+  /** Calls back when a checkpoint is done and when writing has ended for good: inside the engine, so it must neither throw nor use the store. */
+  set onEvent(listener: (event: StoreEvent) => void) {
+    this.#core.onEvent = listener;
+  }
+
+  /** Whether `commit` would accept one more transaction. */
+  get hasRoom(): boolean {
+    return this.#committer.queue.hasRoom;
+  }
+
+  /** Calls back when there is room again after there was none: inside the engine, so it must neither throw nor use the store. */
+  set onRoom(listener: () => void) {
+    this.#committer.queue.onRoom = listener;
+  }
+
+  /** What ended writing, if anything did. */
+  get failure(): ManifestErrorFields | undefined {
+    return this.#core.ended ?? this.#core.failure;
+  }
+
+  /** Rises when applied transactions are taken back: what was read from `newest` before may be wrong then. */
+  get discards(): number {
+    return this.#core.discards;
+  }
+
+  /** Epoch of the newest writer that this handle knows: its own when it writes. */
+  get epoch(): number {
+    return this.#core.epoch;
+  }
+
+  /** The last frame that the newest durable meta generation holds: later ones are in the journal. */
+  get checkpointFrame(): number {
+    return this.#core.meta.frame;
+  }
+
+  /** The writer claim; undefined when opened for reading only. */
+  get holder(): LockHolder | undefined {
+    return this.#core.lock?.holder;
+  }
+
+  /** The options in effect. */
+  get options(): ResolvedOptions {
+    return this.#core.options;
+  }
+
+  // ---- reading beside a writer ----------------------------------------------------------------------------
+
+  /**
+   * Of a store opened for reading: the store that shows the newest state of the file. It is this one when the writer has only added to the journal, which is applied; otherwise another one over the same storage, and
+   * this one is to be retired. Calls while one is under way share it.
+   */
+  refresh(): Promise<Store> {
+    return this.#refreshing ??= this.#refresh().finally(() => this.#refreshing = undefined);
+  }
+
+  async #refresh(): Promise<Store> {
+    this.#checkOpen("refresh");
+    const core = this.#core;
+    if (!core.file.readOnly) fail("INVARIANT", "Cannot refresh: the store was opened for writing");
+    if (this.#follows()) return this;
+    this.#holding.stores++;
+    try {
+      const { core: next, report } = await openCore(this.#holding.storage, core.options);
+      return new Store(next, report, this.#holding);
+    } catch (error) {
+      letGo(this.#holding);
+      throw error;
+    }
+  }
+
+  /** Applies what the writer has added to the journal; false when that is not all that it has done. */
+  #follows(): boolean {
+    const core = this.#core;
+    if (this.recovery.cut !== undefined || core.failure) return false;
+    const region = new Uint8Array(META_BYTES);
+    try {
+      core.file.read(0, region);
+      const newest = newestMeta(region, core.checksum, core.meta.fileId);
+      if (newest === undefined || newest.generation !== core.meta.generation || newest.epoch !== core.meta.epoch) return false;
+      if (core.meta.clean) return true; // a writer would have begun another generation
+      if (new Replay(core, { ...this.recovery, rebuilt: [] }).follow()) {
+        this.#registry.changed(core.kernel.exports.versionFrame(-1));
+        core.durable(core.kernel.exports.versionSequence(-1), core.kernel.exports.versionFrame(-1), core.journal.nextGroup - 1);
+        this.#notify();
+      }
+      return true;
+    } catch (error) {
+      if (!isManifestError(error)) throw error;
+      // What was applied half way stays unpublished; another store starts from the file.
+      core.failure = error;
+      return false;
+    }
+  }
+
+  /** Closes it as soon as its last read transaction is closed. */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    const end = (): void => void this.close().catch(() => {});
+    if (this.#readers.count === 0) end();
+    else this.#readers.onLast = end;
+  }
+
+  // ---- checkpoints and checks -----------------------------------------------------------------------------
+
   /** Moves everything applied into the tree and frees the journal. */
   async checkpoint(): Promise<void> {
     this.#checkOpen("checkpoint");
@@ -432,8 +555,7 @@ export class Store {
       this.#published = undefined;
       this.#listeners.clear();
       core.lock?.release();
-      inUse.delete(core.file.storage);
-      core.file.storage.close();
+      letGo(this.#holding);
     }
   }
 

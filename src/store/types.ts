@@ -1,4 +1,5 @@
 // The shapes that go in and out of a store.
+import type { ManifestErrorFields } from "../errors.ts";
 import type { Environment } from "./environment.ts";
 import type { KernelModule } from "../kernel/loader.ts";
 
@@ -24,7 +25,7 @@ export interface StoreOptions {
   syncMode?: SyncMode;
   /** Waits this long for more commits before a group closes, in milliseconds. Default 0: the group closes in a microtask. */
   groupWindow?: number;
-  /** Commits that may wait at once; beyond it `commit` fails with UNAVAILABLE. Default 65536. */
+  /** Commits that may be without a receipt at once; beyond it `commit` fails with UNAVAILABLE. Default 65536. */
   queueCapacity?: number;
   /** Largest transaction, and largest value, in bytes. Default 64 MiB. */
   maxTransactionBytes?: number;
@@ -83,6 +84,11 @@ export interface Receipt {
   /** Milliseconds since 1970. */
   readonly committedAt: number;
 }
+
+/** What a store tells besides what calls return: a checkpoint is durable, or writing has ended for good. */
+export type StoreEvent =
+  | { readonly type: "checkpoint"; readonly generation: number; readonly sequence: number; readonly frame: number }
+  | { readonly type: "write-failed"; readonly error: ManifestErrorFields };
 
 /** What became of a commit id: applied with its sequence (0: no change) and frame, certainly not applied, or too long ago to tell. */
 export type Resolution =

@@ -1,4 +1,7 @@
 // Transactions between `commit` and their receipt, and the line of those whose turn has not come.
+//
+// Invariant: transactions without a receipt, wherever they are, are never more than the capacity. Those that only change the tables are not counted: each belongs to a commit
+// or a call that is.
 import { fail, failType } from "../errors.ts";
 import type { CommitId } from "./commit_ids.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -19,8 +22,11 @@ export class Pending {
   #resolve!: (receipt: Receipt) => void;
   #reject!: (error: unknown) => void;
   #unlisten: (() => void) | undefined;
+  #left: (() => void) | undefined;
 
-  constructor(request: CommitRequest, id: CommitId, registry: boolean) {
+  /** `left` is called when it is settled. */
+  constructor(request: CommitRequest, id: CommitId, registry: boolean, left?: () => void) {
+    this.#left = left;
     this.request = request;
     this.id = id;
     this.registry = registry;
@@ -46,6 +52,7 @@ export class Pending {
   succeed(): void {
     if (this.settled) return;
     this.settled = true;
+    this.#left?.();
     const { request } = this;
     const receipt = request.finish === undefined
       ? { sequence: this.sequence, commitId: this.id.toString(), frame: this.frame, committedAt: this.committedAt }
@@ -57,6 +64,7 @@ export class Pending {
   fail(error: unknown): void {
     if (this.settled) return;
     this.settled = true;
+    this.#left?.();
     this.taken();
     this.#reject(this.request.explain === undefined ? error : this.request.explain(error));
   }
@@ -64,12 +72,23 @@ export class Pending {
 
 /** The line of transactions that wait for their turn. */
 export class WriteQueue {
+  /** Called when there is room again after there was none. */
+  onRoom: () => void = () => {};
   readonly #capacity: number;
   #items: Pending[] = [];
   #first = 0;
+  #unsettled = 0;
+  readonly #left: () => void = () => {
+    if (this.#unsettled-- === this.#capacity) this.onRoom();
+  };
 
   constructor(capacity: number) {
     this.#capacity = capacity;
+  }
+
+  /** Whether one more transaction would be accepted. */
+  get hasRoom(): boolean {
+    return this.#unsettled < this.#capacity;
   }
 
   /** Transactions in line. */
@@ -77,7 +96,7 @@ export class WriteQueue {
     return this.#items.length - this.#first;
   }
 
-  /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when the line is full. */
+  /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when too many have no receipt yet. */
   accept(request: CommitRequest, id: CommitId, registry: boolean): Pending {
     if (typeof request?.stage !== "function") failType("Cannot commit: stage is not a function");
     const { signal } = request;
@@ -85,10 +104,13 @@ export class WriteQueue {
       failType("Cannot commit: the signal is not an AbortSignal", { field: "signal" });
     }
     if (signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: signal.reason });
-    if (this.length >= this.#capacity) {
-      fail("UNAVAILABLE", "Cannot commit: too many commits are waiting", { detail: { waiting: this.length, capacity: this.#capacity } });
+    if (registry) return new Pending(request, id, registry);
+    if (!this.hasRoom) {
+      const detail = { waiting: this.#unsettled, capacity: this.#capacity };
+      fail("UNAVAILABLE", "Cannot commit: too many commits are waiting; ready() tells when there is room", { detail });
     }
-    return new Pending(request, id, registry);
+    this.#unsettled++;
+    return new Pending(request, id, registry, this.#left);
   }
 
   /** Puts a transaction at the end of the line. */
