@@ -30,6 +30,8 @@ export class Batch implements CommitRequest {
   time: number | undefined;
   /** Called before anything is staged; what it throws refuses the transaction. */
   guard: (() => void) | undefined;
+  /** Whether it is a change: not when all its operations are bookkeeping. */
+  change = false;
   /** Calls the commit off while it waits. */
   signal: AbortSignal | undefined;
   /** Tags the change. */
@@ -58,6 +60,7 @@ export class Batch implements CommitRequest {
 
   /** Adds an operation. */
   add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): void {
+    if (kind.bookkeeping !== true) this.change = true;
     if (this.#kind === undefined) {
       this.#kind = kind;
       this.#table = table;

@@ -5,6 +5,8 @@ import { fail, failRange, failType } from "../errors.ts";
 import type { CommitRequest, Staged, View } from "../store/store.ts";
 import type { Change } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
+import { unknownCursor } from "./cursor_index.ts";
+import { checkCursorId, checkSequence, stageAcknowledge } from "./cursor_moves.ts";
 import { Range } from "./range.ts";
 import type { Staging } from "./staging.ts";
 import { type CursorRecord, cursors } from "./tables/cursors.ts";
@@ -12,6 +14,17 @@ import { meta, NEXT_CURSOR_ID } from "./tables/meta.ts";
 
 /** Where a new cursor starts: at the oldest change that is kept, behind the newest one, or at a sequence. */
 export type CursorStart = "oldest" | "latest" | number;
+
+/** How to register a change cursor. */
+export interface CursorOptions {
+  /** Where a new one starts; nothing for one that exists. Default "oldest". */
+  start?: CursorStart;
+  /**
+   * The log is not kept for it further back than this many changes: beyond that it loses the oldest ones, is told so with CURSOR_TRUNCATED, and may go on by acknowledging `oldestSequence`. For one that exists it is
+   * replaced; Infinity takes it away. Default: none, or what it has.
+   */
+  maxLag?: number;
+}
 
 /** A change cursor, and where the log stands. */
 export interface ChangeCursor {
@@ -25,6 +38,8 @@ export interface ChangeCursor {
   readonly latestSequence: number;
   /** The oldest change that is kept; latest + 1 when none is. */
   readonly oldestSequence: number;
+  /** The log is kept for at most so many changes before the newest; undefined: without limit. */
+  readonly maxLag?: number;
   /** Changes that it was asked to start at and that are no longer kept: they are not delivered. */
   readonly gap?: { readonly first: number; readonly last: number };
 }
@@ -46,120 +61,83 @@ export interface ChangePage {
 const NAME_MAX = 255;
 const PAGE_MAX = 1 << 20;
 
-function checkId(id: unknown): number {
-  if (typeof id !== "number") failType("Cannot use a change cursor: its id is not a number", { field: "cursorId" });
-  if (!Number.isSafeInteger(id) || id < 0) {
-    failRange("Cannot use a change cursor: its id is not a whole number from 0 on", { field: "cursorId" });
+/** A page size, or an error. */
+export function checkPageSize(size: unknown): number {
+  if (typeof size !== "number") failType("Cannot fetch changes: the page size is not a number", { field: "pageSize" });
+  if (!Number.isInteger(size) || size < 1 || size > PAGE_MAX) {
+    failRange(`Cannot fetch changes: the page size is not a whole number from 1 to ${PAGE_MAX}`, { field: "pageSize" });
   }
-  return id;
+  return size;
 }
 
-function checkSequence(sequence: unknown, field: string): number {
-  if (typeof sequence !== "number") failType(`Cannot use a change cursor: ${field} is not a number`, { field });
-  if (!Number.isSafeInteger(sequence) || sequence < 0) {
-    failRange(`Cannot use a change cursor: ${field} is not a whole number from 0 on`, { field });
+/** A cursor's name, or an error. */
+export function checkCursorName(name: unknown): string {
+  if (typeof name !== "string" || name === "" || name.length > NAME_MAX) {
+    failType(`Cannot register a change cursor: its name is not text of 1 to ${NAME_MAX} characters`, { field: "name" });
   }
-  return sequence;
+  return name;
 }
 
-function unknown(id: number): never {
-  fail("CURSOR_UNKNOWN", `Cannot use change cursor ${id}: there is none`, { detail: { cursorId: id } });
-}
-
-function all(staging: Staging): [number, CursorRecord][] {
-  const source = { reader: staging.reader(cursors), release: () => {} };
-  return new Range<[[number], CursorRecord]>(() => source, {}, "entries").toArray().map(([[id], row]) => [id, row]);
+/** Options of a cursor, or an error. */
+export function checkCursorOptions(options: CursorOptions): CursorOptions {
+  if (typeof options !== "object" || options === null) failType("Cannot register a change cursor: its options are not an object");
+  const { start, maxLag } = options;
+  if (start !== undefined && start !== "oldest" && start !== "latest") checkSequence(start, "start");
+  if (maxLag !== undefined && maxLag !== Infinity && checkSequence(maxLag, "maxLag") === 0) {
+    failRange("Cannot use a change cursor: maxLag is 0", { field: "maxLag" });
+  }
+  return { start, maxLag };
 }
 
 /** A request of the store for one of the three. */
-abstract class CursorRequest implements CommitRequest {
+class CursorRequest implements CommitRequest {
   readonly change = false;
-  protected readonly core: ManifestCore;
+  readonly #staging: Staging;
+  readonly #apply: (staging: Staging) => void;
 
-  constructor(core: ManifestCore) {
-    this.core = core;
+  constructor(staging: Staging, apply: (staging: Staging) => void) {
+    this.#staging = staging;
+    this.#apply = apply;
   }
 
   stage(): Staged {
-    const { staging } = this.core;
+    const staging = this.#staging;
     staging.begin(false);
-    this.apply(staging);
+    this.#apply(staging);
     return staging.finish(undefined);
   }
-
-  protected abstract apply(staging: Staging): void;
-
-  /** Truncates what all cursors but `but` have done, and `own` has. */
-  protected truncate(staging: Staging, but: number, own: number): void {
-    let slowest = own;
-    for (const [id, { next }] of all(staging)) if (id !== but) slowest = Math.min(slowest, next);
-    if (slowest === Infinity) this.core.log.release();
-    else this.core.log.truncate(staging, slowest);
-  }
 }
 
-class Register extends CursorRequest {
-  readonly #name: string;
-  readonly #start: CursorStart;
-  gap: ChangeCursor["gap"];
-
-  constructor(core: ManifestCore, name: string, start: CursorStart) {
-    super(core);
-    this.#name = name;
-    this.#start = start;
-  }
-
-  protected override apply(staging: Staging): void {
-    if (all(staging).some(([, row]) => row.name === this.#name)) return; // another call was first
-    const newest = this.core.store.newest;
-    const counter = staging.reader(meta).get([NEXT_CURSOR_ID]) as { number?: number } | undefined;
-    const id = counter?.number ?? 1;
-    const end = newest.sequence + 1;
-    let next = end;
-    if (this.#start !== "latest") {
-      const oldest = this.core.log.oldest(newest);
-      next = this.#start === "oldest" ? oldest : Math.min(Math.max(this.#start, oldest), end);
-      if (typeof this.#start === "number" && Math.max(this.#start, 1) < oldest) {
-        this.gap = { first: Math.max(this.#start, 1), last: oldest - 1 };
-      }
+/** Stages a new cursor, or another `maxLag` of the one that has the name. Returns the changes that it was to start at and that are gone. */
+function stageRegister(staging: Staging, name: string, { start = "oldest", maxLag }: CursorOptions): ChangeCursor["gap"] {
+  const { log, store: { newest } } = staging;
+  const put = (id: number, row: CursorRecord): void => {
+    staging.put(staging.bind(cursors), [id], row, 0, true);
+    log.cursors.stage(id, row);
+  };
+  const limit = maxLag === Infinity ? undefined : maxLag;
+  for (const [id, row] of log.cursors.pending()) {
+    if (row.name !== name) continue;
+    if (maxLag !== undefined && row.maxLag !== limit) {
+      put(id, { ...row, maxLag: limit });
+      log.settle(staging);
     }
-    const now = staging.now;
-    staging.put(staging.bind(cursors), [id], { name: this.#name, next, createdAt: now, updatedAt: now }, 0, true);
-    staging.put(staging.bind(meta), [NEXT_CURSOR_ID], { number: id + 1 }, 0, true);
+    return undefined;
   }
-}
-
-class Acknowledge extends CursorRequest {
-  readonly #id: number;
-  readonly #next: number;
-
-  constructor(core: ManifestCore, id: number, next: number) {
-    super(core);
-    this.#id = id;
-    this.#next = next;
+  const counter = staging.reader(meta).get([NEXT_CURSOR_ID]) as { number?: number } | undefined;
+  const id = counter?.number ?? 1;
+  const end = newest.sequence + 1;
+  let next = end;
+  let gap: ChangeCursor["gap"];
+  if (start !== "latest") {
+    const oldest = log.oldest(newest);
+    next = start === "oldest" ? oldest : Math.min(Math.max(start, oldest), end);
+    if (typeof start === "number" && Math.max(start, 1) < oldest) gap = { first: Math.max(start, 1), last: oldest - 1 };
   }
-
-  protected override apply(staging: Staging): void {
-    const row = staging.reader(cursors).get([this.#id]) as CursorRecord | undefined ?? unknown(this.#id);
-    if (this.#next <= row.next) return;
-    staging.put(staging.bind(cursors), [this.#id], { ...row, next: this.#next, updatedAt: staging.now }, 0, true);
-    this.truncate(staging, this.#id, this.#next);
-  }
-}
-
-class Unregister extends CursorRequest {
-  readonly #id: number;
-
-  constructor(core: ManifestCore, id: number) {
-    super(core);
-    this.#id = id;
-  }
-
-  protected override apply(staging: Staging): void {
-    if (!staging.reader(cursors).find([this.#id])) unknown(this.#id);
-    staging.delete(staging.bind(cursors), [this.#id], 0, true);
-    this.truncate(staging, this.#id, Infinity);
-  }
+  const now = staging.now;
+  put(id, { name, next, createdAt: now, updatedAt: now, maxLag: limit });
+  staging.put(staging.bind(meta), [NEXT_CURSOR_ID], { number: id + 1 }, 0, true);
+  return gap;
 }
 
 /** The change cursors of one manifest. */
@@ -170,86 +148,98 @@ export class ChangeCursors {
     this.#core = core;
   }
 
-  #state(view: View, id: number, row: CursorRecord): ChangeCursor {
-    const { log } = this.#core;
-    return { id, name: row.name, nextSequence: row.next, latestSequence: log.latest, oldestSequence: log.oldest(view) };
+  #state(id: number, row: CursorRecord, oldestSequence: number): ChangeCursor {
+    const { name, next: nextSequence, maxLag } = row;
+    const latestSequence = this.#core.log.latest;
+    return { id, name, nextSequence, latestSequence, oldestSequence, ...maxLag === undefined ? {} : { maxLag } };
   }
 
   #row(view: View, id: number): CursorRecord {
-    return this.#core.reader(view, cursors).get([id]) as CursorRecord | undefined ?? unknown(id);
+    return this.#core.reader(view, cursors).get([id]) as CursorRecord | undefined ?? unknownCursor(id);
   }
 
   /** All cursors of a state. */
   list(view: View): ChangeCursor[] {
+    const oldest = this.#core.log.oldest(view);
     const source = { reader: this.#core.reader(view, cursors), release: () => {} };
     const rows = new Range<[[number], CursorRecord]>(() => source, {}, "entries").toArray();
-    return rows.map(([[id], row]) => this.#state(view, id, row));
+    return rows.map(([[id], row]) => this.#state(id, row, oldest));
   }
 
-  #named(name: string): ChangeCursor | undefined {
+  /** The newest durable cursor of a name. */
+  named(name: string): ChangeCursor | undefined {
     return this.list(this.#core.published()).find((cursor) => cursor.name === name);
   }
 
+  #commit(apply: (staging: Staging) => void): Promise<unknown> {
+    return this.#core.store.commit(new CursorRequest(this.#core.staging, apply));
+  }
+
   /** Registers a cursor, or returns the one of that name where it stands. */
-  async register(name: string, start: CursorStart): Promise<ChangeCursor> {
-    if (typeof name !== "string" || name === "" || name.length > NAME_MAX) {
-      failType(`Cannot register a change cursor: its name is not text of 1 to ${NAME_MAX} characters`, { field: "name" });
-    }
-    if (start !== "oldest" && start !== "latest") checkSequence(start, "start");
-    const known = this.#named(name);
-    if (known !== undefined) return known;
-    const request = new Register(this.#core, name, start);
-    await this.#core.store.commit(request);
-    const cursor = this.#named(name) ?? fail("CURSOR_UNKNOWN", `Cannot register change cursor "${name}": it was unregistered meanwhile`);
-    return request.gap === undefined ? cursor : { ...cursor, gap: request.gap };
+  async register(name: string, options: CursorOptions): Promise<ChangeCursor> {
+    checkCursorName(name);
+    const { maxLag } = checkCursorOptions(options);
+    const known = this.named(name);
+    if (known !== undefined && (maxLag === undefined || (known.maxLag ?? Infinity) === maxLag)) return known;
+    let gap: ChangeCursor["gap"];
+    await this.#commit((staging) => void (gap = stageRegister(staging, name, options)));
+    const cursor = this.named(name) ?? fail("CURSOR_UNKNOWN", `Cannot register change cursor "${name}": it was unregistered meanwhile`);
+    return gap === undefined ? cursor : { ...cursor, gap };
   }
 
   /** Everything before `next` is done. */
   async acknowledge(id: number, next: number): Promise<ChangeCursor> {
-    checkId(id);
+    checkCursorId(id);
     checkSequence(next, "nextSequence");
-    const row = this.#row(this.#core.published(), id);
-    const { latest } = this.#core.log;
-    if (next > latest + 1) {
-      failRange(`Cannot acknowledge changes before ${next}: the newest is ${latest}`, {
-        field: "nextSequence",
-        nextSequence: next,
-        latestSequence: latest,
-      });
-    }
-    if (next > row.next) await this.#core.store.commit(new Acknowledge(this.#core, id, next));
+    if (next > this.#row(this.#core.published(), id).next) await this.move(id, next);
     const view = this.#core.published();
-    return this.#state(view, id, this.#row(view, id));
+    return this.#state(id, this.#row(view, id), this.#core.log.oldest(view));
+  }
+
+  /** The same without looking at the cursor before and after. */
+  async move(id: number, next: number): Promise<void> {
+    await this.#commit((staging) => {
+      stageAcknowledge(staging, id, next);
+      staging.log.settle(staging);
+    });
   }
 
   /** Ends a cursor. */
   async unregister(id: number): Promise<void> {
-    checkId(id);
-    await this.#core.store.commit(new Unregister(this.#core, id));
+    checkCursorId(id);
+    await this.#commit((staging) => {
+      staging.log.cursors.need(id);
+      staging.delete(staging.bind(cursors), [id], 0, true);
+      staging.log.cursors.stage(id, null);
+      staging.log.settle(staging);
+    });
+  }
+
+  /** Changes from a sequence on, for a cursor that has come so far; CURSOR_TRUNCATED when they are gone. */
+  pageFrom(cursorId: number | undefined, next: number, size: number): Change[] {
+    const { log, records } = this.#core;
+    const view = this.#core.published();
+    const oldestSequence = log.oldest(view);
+    if (next < oldestSequence) {
+      const whose = cursorId === undefined ? "" : ` of cursor ${cursorId}`;
+      fail("CURSOR_TRUNCATED", `Cannot fetch changes${whose}: it stands at ${next} and the log begins at ${oldestSequence}`, {
+        detail: { cursorId, nextSequence: next, oldestSequence, latestSequence: log.latest },
+      });
+    }
+    return records.read(view, next, size);
   }
 
   /** The next changes of a cursor. */
-  page(id: number, size: number): ChangePage {
-    checkId(id);
-    if (typeof size !== "number") failType("Cannot fetch changes: the page size is not a number", { field: "pageSize" });
-    if (!Number.isInteger(size) || size < 1 || size > PAGE_MAX) {
-      failRange(`Cannot fetch changes: the page size is not a whole number from 1 to ${PAGE_MAX}`, { field: "pageSize" });
-    }
-    const { log, changes } = this.#core;
+  page(cursorId: number, size: number): ChangePage {
+    checkCursorId(cursorId);
+    checkPageSize(size);
+    const { log } = this.#core;
     const view = this.#core.published();
-    const { next } = this.#row(view, id);
-    const oldestSequence = log.oldest(view);
+    const { next } = this.#row(view, cursorId);
     const latestSequence = log.latest;
-    if (next < oldestSequence) {
-      fail("CURSOR_TRUNCATED", `Cannot fetch changes of cursor ${id}: it stands at ${next} and the log begins at ${oldestSequence}`, {
-        detail: { cursorId: id, nextSequence: next, oldestSequence, latestSequence },
-      });
-    }
-    view.tables(); // read now: the records below must not be disturbed by it
-    const tables = new Map();
-    const page: Change[] = [];
-    log.read(view, next, size, (sequence, at, length) => page.push(changes.decode(view, tables, sequence, at, length)));
-    const nextSequence = page.length === 0 ? next : page[page.length - 1]!.sequence + 1;
-    return { cursorId: id, changes: page, nextSequence, latestSequence, oldestSequence };
+    const oldestSequence = log.oldest(view);
+    const changes = this.pageFrom(cursorId, next, size);
+    const nextSequence = changes.length === 0 ? next : changes[changes.length - 1]!.sequence + 1;
+    return { cursorId, changes, nextSequence, latestSequence, oldestSequence };
   }
 }

@@ -1,6 +1,7 @@
 // The change log: which changes there are, and which are kept.
 //
-// Without cursors the newest changes are kept, by number and by bytes; with cursors, everything that the slowest has not done. What goes is deleted by hidden effects inside
+// Without cursors the newest changes are kept, by number and by bytes; with cursors, everything that the slowest has not done, but for one with a `maxLag` no more than so many of the newest.
+// What goes is deleted by hidden effects inside
 // other commits, so truncation follows from the commits alone and costs no commit of its own. Rows are looked at again only every so many commits, and deleted so many at a
 // time; between two looks the log may be longer than what it keeps by as much.
 import { OVERFLOW_SIZE, TABLE_ID_CHANGES } from "../../assembly/format.ts";
@@ -9,7 +10,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Scan, Store, View } from "../store/store.ts";
 import { bigEndian } from "../store/raw_ops.ts";
 import type { Staging } from "./staging.ts";
-import { cursors } from "./tables/cursors.ts";
+import { CursorIndex } from "./cursor_index.ts";
 
 /** How much of the change log is kept when no cursor is registered: whatever is less. */
 export interface LogRetention {
@@ -25,7 +26,7 @@ const BYTES = 1 << 20;
 const LOOK_COMMITS = 64;
 const LOOK_BYTES = 1 << 17;
 /** A page of changes ends behind so many bytes of records, however few changes they are. */
-const PAGE_BYTES = 8 << 20;
+export const PAGE_BYTES = 8 << 20;
 /** Changes deleted by one commit. */
 const STEP = 4096;
 const RUN = 0xffffffff;
@@ -50,6 +51,10 @@ export function resolveRetention(retention: LogRetention = {}): Required<LogRete
 
 /** The change log of one store. */
 export class ChangeLog {
+  /** The cursors. */
+  readonly cursors: CursorIndex;
+  /** Cursors that lose changes with what was staged: whoever tells them takes them out when that is durable. */
+  readonly losing: Set<number> = new Set();
   readonly #store: Store;
   readonly #kernel: Kernel;
   readonly #keepChanges: number;
@@ -62,8 +67,10 @@ export class ChangeLog {
   #sum = 0;
   /** Everything before this may go, because all cursors have done it. */
   #goal = 0;
+  #truncated = 0;
 
-  constructor(store: Store, retention: LogRetention | undefined) {
+  constructor(store: Store, staging: Staging, retention: LogRetention | undefined) {
+    this.cursors = new CursorIndex(store, staging);
     this.#store = store;
     this.#kernel = store.kernel;
     const { changes, bytes } = resolveRetention(retention);
@@ -86,9 +93,16 @@ export class ChangeLog {
     }
   }
 
-  /** Calls back for each change from `from` on, at most `count` and about 8 MiB, up to the newest durable one: sequence, address and length of its record. */
-  read(view: View, from: number, count: number, visit: (sequence: number, at: number, length: number) => void): void {
-    const scan = view.tree(TABLE_ID_CHANGES).scan({ lower: bigEndian(from), upper: bigEndian(this.latest + 1) });
+  /** Calls back for each change from `from` to `last`, at most `count` and a little more than `most` bytes of them: sequence, address and length of its record. */
+  read(
+    view: View,
+    from: number,
+    last: number,
+    count: number,
+    most: number,
+    visit: (sequence: number, at: number, length: number) => void,
+  ): void {
+    const scan = view.tree(TABLE_ID_CHANGES).scan({ lower: bigEndian(from), upper: bigEndian(last + 1) });
     try {
       let bytes = 0;
       for (let left = count; left > 0;) {
@@ -99,7 +113,7 @@ export class ChangeLog {
           const at = scan.loadValue(row);
           visit(sequence, at, scan.valueLength);
           bytes += scan.valueLength;
-          if (bytes >= PAGE_BYTES) return;
+          if (bytes >= most) return;
         }
         left -= rows;
       }
@@ -110,27 +124,43 @@ export class ChangeLog {
 
   // ---- truncation -------------------------------------------------------------------------------------------
 
-  /** All cursors have done everything before `next`. Stages the first part of the truncation; other commits do the rest. */
-  truncate(staging: Staging, next: number): void {
-    this.#goal = next;
-    this.#step(staging);
+  /** Everything before this change is gone, or will be with what was staged. */
+  get truncated(): number {
+    return this.#truncated;
   }
 
-  /** The last cursor is gone: what is kept follows from the retention again. */
-  release(): void {
-    this.#goal = 0;
-    this.#commits = LOOK_COMMITS;
+  /** Everything before this change may go. */
+  get goal(): number {
+    return this.#goal;
+  }
+
+  /** Cursors have come, gone or moved in the transaction that is being staged: stages the first part of the truncation that follows; other commits do the rest. */
+  settle(staging: Staging): void {
+    const end = this.#store.newest.sequence + 1;
+    let slowest = Infinity;
+    for (const [, { next, maxLag }] of this.cursors.pending()) {
+      slowest = Math.min(slowest, maxLag === undefined ? next : Math.max(next, end - maxLag));
+    }
+    if (slowest === Infinity) {
+      // The last one is gone: what is kept follows from the retention again.
+      this.#goal = 0;
+      this.#commits = LOOK_COMMITS;
+      return;
+    }
+    this.#goal = slowest;
+    this.#step(staging);
   }
 
   /** Stages what is due with any commit. */
   maintain(staging: Staging): void {
+    if (this.cursors.staged) return this.settle(staging);
     // This transaction's own change counts too: it is kept whatever its size, what is older makes room for it.
     const own = staging.bytes;
     this.#bytes += own;
     if (++this.#commits < LOOK_COMMITS && this.#bytes < LOOK_BYTES) return;
     this.#commits = own < LOOK_BYTES ? 0 : LOOK_COMMITS; // behind a large one the next looks again
     this.#bytes = 0;
-    if (staging.reader(cursors).rows > 0) return this.#step(staging);
+    if (this.cursors.rows.size > 0) return this.settle(staging);
     this.#measure();
     let first = this.#first;
     while (this.#sizes.length > 0 && (this.#sizes.length >= this.#keepChanges || this.#sum + own > this.#keepBytes)) {
@@ -146,7 +176,10 @@ export class ChangeLog {
     const view = this.#store.newest;
     const oldest = this.oldest(view);
     if (oldest >= this.#goal || oldest > view.sequence) return;
-    staging.deleteRange(TABLE_ID_CHANGES, START, bigEndian(Math.min(this.#goal, oldest + STEP)), 0, true);
+    const first = Math.min(this.#goal, oldest + STEP);
+    for (const [id, { next }] of this.cursors.pending()) if (next >= oldest && next < first) this.losing.add(id);
+    staging.deleteRange(TABLE_ID_CHANGES, START, bigEndian(first), 0, true);
+    this.#truncated = first;
   }
 
   /** Takes the sizes of changes that are new since the last look. */

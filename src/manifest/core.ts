@@ -5,12 +5,26 @@ import type { AnyTable } from "../schema/schema.ts";
 import { isManifestError } from "../errors.ts";
 import { Bindings, type Bound } from "./bindings.ts";
 import { ChangeCodec } from "./change.ts";
-import { ChangeLog, type LogRetention } from "./change_log.ts";
+import type { ChangeCache, ChangeCacheId } from "./change_cache.ts";
+import { ChangeCursors } from "./change_cursor.ts";
+import type { ChangeLog, LogRetention } from "./change_log.ts";
+import { ChangeRecords } from "./change_records.ts";
 import { JobIds } from "./job_ids.ts";
 import { Published } from "./published.ts";
 import { Staging } from "./staging.ts";
 import { TableReader } from "./table_reader.ts";
 import { unvalidated } from "./validation.ts";
+import { VirtualTables } from "./virtual_tables.ts";
+
+/** What a manifest that was opened for reading keeps when it moves to another store. */
+export interface Shared {
+  /** What the log keeps without cursors. */
+  readonly retention: LogRetention | undefined;
+  /** Recent change records. */
+  readonly cache: ChangeCache | undefined;
+  /** Names the file in it; undefined: the file id. */
+  readonly cacheId: ChangeCacheId | undefined;
+}
 
 /** What the parts of an open manifest share. */
 export class ManifestCore {
@@ -25,18 +39,24 @@ export class ManifestCore {
   readonly running: Set<{ close(): void }> = new Set();
   /** Whether read-write transactions are validated. */
   readonly validates: boolean;
+  readonly records: ChangeRecords;
+  readonly virtual: VirtualTables;
+  readonly cursors: ChangeCursors;
   readonly #published: Published;
 
-  constructor(store: Store, environment: Environment, retention: LogRetention | undefined) {
+  constructor(store: Store, environment: Environment, shared: Shared) {
     this.store = store;
     this.environment = environment;
     this.bindings = new Bindings(store.kernel);
-    this.staging = new Staging(store, this.bindings, environment);
+    this.staging = new Staging(store, this.bindings, environment, shared.retention);
     this.changes = new ChangeCodec(store.kernel, this.bindings);
-    this.log = new ChangeLog(store, retention);
+    this.log = this.staging.log;
     this.jobIds = new JobIds(store, this.bindings);
-    this.#published = new Published(store, this.bindings);
     this.validates = !unvalidated.has(environment);
+    this.records = new ChangeRecords(this.log, this.changes, shared.cache, shared.cacheId ?? store.fileId);
+    this.virtual = new VirtualTables(store, this.bindings, this.changes);
+    this.cursors = new ChangeCursors(this);
+    this.#published = new Published(store, (view, table) => this.reader(view, table));
   }
 
   /** The newest published state, for use within this turn. */
@@ -86,6 +106,8 @@ export class ManifestCore {
 
   /** The reader of a table in a view. */
   reader(view: View, table: AnyTable): TableReader {
+    const computed = this.virtual.reader(view, table);
+    if (computed !== undefined) return computed;
     const bound = this.bindings.need(view, table, "read");
     return new TableReader(this.store.kernel, this.bindings.arena, bound, view.tree(bound.info.id));
   }

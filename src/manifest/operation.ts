@@ -8,6 +8,8 @@ export interface OperationKind {
   readonly name: OperationName;
   /** Its number in the file; 0 for the plain ones. */
   readonly tag: number;
+  /** It is bookkeeping: shown in no change, and a transaction with nothing else is none. */
+  readonly bookkeeping?: true;
   /** Stages its effects against the newest applied state. Throws when it is not possible; nothing is applied then. */
   stage(staging: Staging, table: AnyTable, key: unknown, value: unknown): void;
 }
@@ -42,7 +44,7 @@ export const OPERATION_NAMES = [
 ] as const;
 
 /** The name of an operation on a transaction. */
-export type OperationName = (typeof OPERATION_NAMES)[number] | "delete" | "deleteRange" | "createDb";
+export type OperationName = (typeof OPERATION_NAMES)[number] | "delete" | "deleteRange" | "createDb" | "acknowledge";
 
 /** The tag of an operation that has one. */
 export function tagOf(name: (typeof OPERATION_NAMES)[number]): number {

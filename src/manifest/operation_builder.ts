@@ -2,7 +2,9 @@
 import { failType } from "../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../schema/schema.ts";
 import type { RangeBounds } from "./bounds.ts";
+import { checkCursorId, checkSequence } from "./cursor_moves.ts";
 import type { OperationKind } from "./operation.ts";
+import { ACKNOWLEDGE } from "./operations/acknowledge.ts";
 import { ADJUST_REFCOUNT, BUMP_GENERATION, MERGE_METRIC } from "./operations/aggregates.ts";
 import { DELETE_CHUNK, DELETE_CHUNK_DELTA, UPSERT_CHUNK, UPSERT_CHUNK_DELTA } from "./operations/chunks.ts";
 import { CREATE_DB, DELETE_DB, PUT_DB } from "./operations/databases.ts";
@@ -14,6 +16,7 @@ import { DROP_SNAPSHOT, PUBLISH_SNAPSHOT } from "./operations/snapshots.ts";
 import { DELETE_WAL_ARTIFACT, DELETE_WAL_STATE, PUT_WAL_STATE, UPSERT_WAL_ARTIFACT } from "./operations/write_ahead_log.ts";
 import { type ChunkDeltaInput, chunkDeltas } from "./tables/chunk_deltas.ts";
 import { type ChunkInput, chunks } from "./tables/chunks.ts";
+import { cursors } from "./tables/cursors.ts";
 import { type DatabaseInput, databases } from "./tables/databases.ts";
 import { generations } from "./tables/generations.ts";
 import { type JobInput, jobs, type JobStateInput } from "./tables/jobs.ts";
@@ -66,6 +69,28 @@ export abstract class OperationBuilder {
   /** Deletes all rows of a range of a user table. */
   deleteRange<K extends readonly unknown[], V>(table: Table<K, V>, bounds: RangeBounds<K>): this {
     return this[ADD](DELETE_RANGE, checkTable(table), bounds, undefined);
+  }
+
+  // ---- change log -------------------------------------------------------------------------------------------
+
+  /**
+   * Acknowledges changes in the same commit: what a consumer has made of them and how far it has come are kept together or not at all. Everything before `nextSequence` is done; going back does
+   * nothing. CURSOR_UNKNOWN; a RangeError when it is beyond the newest durable change. It appears in no change, and a transaction that does nothing else is none: its receipt has sequence 0.
+   *
+   * @example
+   * ```ts
+   * import { defineTable, Manifest, memoryStorage, u53 } from "@waybill/manifest";
+   *
+   * const totals = defineTable({ name: "totals", key: [u53("db")], value: { changes: u53() } });
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * const cursor = await manifest.registerChangeCursor("totals");
+   * await manifest.begin().putDb(1, { name: "events" }).commit();
+   * const page = await manifest.fetchChangePage(cursor.id);
+   * await manifest.begin().put(totals, 1, { changes: page.changes.length }).acknowledge(cursor.id, page.nextSequence).commit();
+   * ```
+   */
+  acknowledge(cursorId: number, nextSequence: number): this {
+    return this.add(ACKNOWLEDGE, cursors, checkCursorId(cursorId), checkSequence(nextSequence, "nextSequence"));
   }
 
   // ---- databases --------------------------------------------------------------------------------------------

@@ -3,21 +3,20 @@
 // The store hands out one view for it and ends that view with the next publication; readers of tables are kept as long as the view is the same.
 import type { AnyTable } from "../schema/schema.ts";
 import type { Store, View } from "../store/store.ts";
-import type { Bindings } from "./bindings.ts";
-import { TableReader } from "./table_reader.ts";
+import type { TableReader } from "./table_reader.ts";
 
 /** The newest published state of a store. */
 export class Published {
   readonly #store: Store;
-  readonly #bindings: Bindings;
+  readonly #open: (view: View, table: AnyTable) => TableReader;
   readonly #readers = new Map<AnyTable, TableReader>();
   #view: View | undefined;
   #lastTable: AnyTable | undefined;
   #lastReader: TableReader | undefined;
 
-  constructor(store: Store, bindings: Bindings) {
+  constructor(store: Store, open: (view: View, table: AnyTable) => TableReader) {
     this.#store = store;
-    this.#bindings = bindings;
+    this.#open = open;
   }
 
   /** The state. */
@@ -36,8 +35,7 @@ export class Published {
     if (table === this.#lastTable) return this.#lastReader!;
     let reader = this.#readers.get(table);
     if (reader === undefined) {
-      const bound = this.#bindings.need(view, table, "read");
-      reader = new TableReader(this.#store.kernel, this.#bindings.arena, bound, view.tree(bound.info.id));
+      reader = this.#open(view, table);
       this.#readers.set(table, reader);
     }
     this.#lastTable = table;

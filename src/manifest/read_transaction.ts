@@ -1,11 +1,9 @@
 // Read transactions: one state of the manifest, held until it is closed.
 import type { AnyTable } from "../schema/schema.ts";
-import type { ReadTransaction as StoreTransaction } from "../store/store.ts";
-import type { Bindings } from "./bindings.ts";
+import type { ReadTransaction as StoreTransaction, View } from "../store/store.ts";
 import type { RangeSource } from "./range.ts";
 import { Reader } from "./reader.ts";
-import { TableReader } from "./table_reader.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { TableReader } from "./table_reader.ts";
 
 /**
  * A state of the manifest that does not change: what was durable when it was opened. Costs no copy and blocks nobody; close it, because the pages it shows are kept for as long as it
@@ -24,15 +22,13 @@ import type { Kernel } from "../kernel/kernel.ts";
  */
 export class ReadTransaction extends Reader {
   readonly #transaction: StoreTransaction;
-  readonly #bindings: Bindings;
-  readonly #kernel: Kernel;
+  readonly #open: (view: View, table: AnyTable) => TableReader;
   readonly #readers = new Map<AnyTable, TableReader>();
 
   /** Made by `Manifest.read`. */
-  constructor(kernel: Kernel, bindings: Bindings, transaction: StoreTransaction) {
+  constructor(open: (view: View, table: AnyTable) => TableReader, transaction: StoreTransaction) {
     super();
-    this.#kernel = kernel;
-    this.#bindings = bindings;
+    this.#open = open;
     this.#transaction = transaction;
   }
 
@@ -64,8 +60,7 @@ export class ReadTransaction extends Reader {
   protected override source(table: AnyTable): TableReader {
     let reader = this.#readers.get(table);
     if (reader === undefined) {
-      const bound = this.#bindings.need(this.#transaction, table, "read");
-      reader = new TableReader(this.#kernel, this.#bindings.arena, bound, this.#transaction.tree(bound.info.id));
+      reader = this.#open(this.#transaction, table);
       this.#readers.set(table, reader);
     }
     return reader;

@@ -2,14 +2,20 @@
 import { failRange, failType } from "../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../schema/schema.ts";
 import type { RangeBounds } from "./bounds.ts";
-import { Range, type RangeOptions, type RangeSource } from "./range.ts";
+import type { Change } from "./change.ts";
+import { NumberedRange } from "./numbered_range.ts";
+import { NumberedReader } from "./numbered_table.ts";
+import { Range, type RangeKind, type RangeOptions, type RangeSource } from "./range.ts";
 import type { RowReader } from "./table_reader.ts";
+import { changeLog } from "./tables/change_log.ts";
 import { type ChunkDelta, chunkDeltas } from "./tables/chunk_deltas.ts";
 import { type Chunk, chunks } from "./tables/chunks.ts";
 import { type Database, databases } from "./tables/databases.ts";
 import { type GenerationRecord, generations } from "./tables/generations.ts";
 import { type Job, jobs, type JobStateName, jobStates, pendingJobs } from "./tables/jobs.ts";
 import { type Metric, metrics } from "./tables/metrics.ts";
+import { type PendingBatch, pendingBatches } from "./tables/pending_batches.ts";
+import { type RuntimeState, runtimeStates } from "./tables/runtime_state.ts";
 import { collectable, objectKey, objectOf, type Refcount, refcounts, type StoredObject } from "./tables/refcounts.ts";
 import { type RemoteNamespace, remoteNamespaces } from "./tables/remote_namespaces.ts";
 import { type Snapshot, snapshots } from "./tables/snapshots.ts";
@@ -93,6 +99,7 @@ export abstract class Reader {
     const reader = this.source(table);
     if (bounds === undefined) return reader.rows;
     checkOptions(bounds);
+    if (reader instanceof NumberedReader) return reader.count(bounds as RangeBounds<readonly unknown[]>);
     const scan = reader.scan(bounds as RangeBounds<readonly unknown[]>, true);
     if (scan === undefined) return 0;
     try {
@@ -104,27 +111,45 @@ export abstract class Reader {
 
   /** Rows in key order as `[key, record]`. */
   range<K extends readonly unknown[], V>(table: Table<K, V>, options: RangeOptions<K> = {}): Range<[key: K, value: V]> {
-    return new Range(this.#opener(table), checkOptions(options), "entries");
+    return this.#range(table, options, "entries");
   }
 
   /** Rows in key order as `[key, encoded record]`. The bytes are copies that stay valid. */
   rangeBytes<K extends readonly unknown[], V>(table: Table<K, V>, options: RangeOptions<K> = {}): Range<[key: K, value: Uint8Array]> {
-    return new Range(this.#opener(table), checkOptions(options), "bytes");
+    return this.#range(table, options, "bytes");
   }
 
   /** Keys in order. */
   keys<K extends readonly unknown[], V>(table: Table<K, V>, options: RangeOptions<K> = {}): Range<K> {
-    return new Range(this.#opener(table), checkOptions(options), "keys");
+    return this.#range(table, options, "keys");
   }
 
   /** Records in the order of their keys. */
   values<K extends readonly unknown[], V>(table: Table<K, V>, options: RangeOptions<K> = {}): Range<V> {
-    return new Range(this.#opener(table), checkOptions(options), "values");
+    return this.#range(table, options, "values");
   }
 
-  #opener(table: AnyTable): () => RangeSource {
-    this.source(table); // an unknown table is refused where the range is made, not where it is read
-    return () => this.openSource(table);
+  #range<T>(table: AnyTable, options: object, kind: RangeKind): Range<T> {
+    const reader = this.source(table); // an unknown table is refused where the range is made, not where it is read
+    const open = (): RangeSource => this.openSource(table);
+    return reader instanceof NumberedReader ? new NumberedRange(open, checkOptions(options), kind) : new Range(open, checkOptions(options), kind);
+  }
+
+  // ---- computed tables --------------------------------------------------------------------------------------
+
+  /** A change, while the log keeps it. */
+  getChange(sequence: number): Change | undefined {
+    return this.get(changeLog, [sequence]);
+  }
+
+  /** Transactions that are durable in the journal only, by frame number. */
+  listPendingBatches(options: ListOptions<[frame: number]> = {}): Range<[key: [frame: number], value: PendingBatch]> {
+    return this.range(pendingBatches, options);
+  }
+
+  /** The opening for writing that has not been closed; undefined when the last one was. */
+  runtimeState(): RuntimeState | undefined {
+    return this.get(runtimeStates, [0]);
   }
 
   // ---- built-in tables --------------------------------------------------------------------------------------

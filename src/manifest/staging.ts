@@ -9,6 +9,7 @@ import type { AnyTable, Table } from "../schema/schema.ts";
 import type { Environment } from "../store/environment.ts";
 import { ARENA_START, type Staged, type Store, type View } from "../store/store.ts";
 import type { Bindings, Bound } from "./bindings.ts";
+import { ChangeLog, type LogRetention } from "./change_log.ts";
 import { type KeyRest, PendingRows } from "./pending_rows.ts";
 import { RefcountChanges } from "./refcount_changes.ts";
 import { type RowReader, TableReader } from "./table_reader.ts";
@@ -21,6 +22,10 @@ export class Staging {
   readonly arena: Arena;
   /** The time of this transaction, when something has asked for it. */
   time: number | undefined;
+  /** Number of this transaction. */
+  serial = 0;
+  /** The change log. */
+  readonly log: ChangeLog;
   /** A database that is known to exist in this transaction. */
   knownDb: number | undefined;
   /** The id that the next job gets, when something has asked for it. */
@@ -42,8 +47,9 @@ export class Staging {
   #generations: Map<number, number> | undefined;
   #lastBound: Bound | undefined;
 
-  constructor(store: Store, bindings: Bindings, environment: Environment) {
+  constructor(store: Store, bindings: Bindings, environment: Environment, retention: LogRetention | undefined) {
     this.store = store;
+    this.log = new ChangeLog(store, this, retention);
     this.arena = bindings.arena;
     this.#kernel = store.kernel;
     this.#bindings = bindings;
@@ -52,6 +58,7 @@ export class Staging {
 
   /** Starts a transaction; `many` when it has more than one operation. */
   begin(many: boolean): void {
+    this.serial++;
     this.arena.reset(ARENA_START);
     this.#count = 0;
     this.time = undefined;

@@ -4,6 +4,7 @@ import type { AnyTable } from "../schema/schema.ts";
 import type { Batch } from "./batch.ts";
 import { NO_GENERATIONS } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
+import { checkCursorId, checkSequence } from "./cursor_moves.ts";
 import type { OperationKind } from "./operation.ts";
 import { ADD, NEXT_JOB, OperationBuilder } from "./operation_builder.ts";
 import type { CommitReceipt } from "./receipt.ts";

@@ -16,6 +16,7 @@ import { remoteNamespaces } from "../tables/remote_namespaces.ts";
 import { snapshots } from "../tables/snapshots.ts";
 import { walArtifacts } from "../tables/wal_artifacts.ts";
 import { walStates } from "../tables/wal_states.ts";
+import { VIRTUAL } from "../virtual_tables.ts";
 import { DELETE_CHUNK, DELETE_CHUNK_DELTA, UPSERT_CHUNK, UPSERT_CHUNK_DELTA } from "./chunks.ts";
 import { DELETE_DB, PUT_DB } from "./databases.ts";
 import { PUT_JOB, REMOVE_JOB } from "./jobs.ts";
@@ -53,7 +54,9 @@ export const BUILT_IN: readonly BuiltIn[] = [
   { table: meta },
 ];
 
-const BY_NAME: ReadonlyMap<string, BuiltIn> = new Map(BUILT_IN.map((one) => [one.table.name, one]));
+const BY_NAME: ReadonlyMap<string, BuiltIn> = new Map(
+  [...BUILT_IN, ...VIRTUAL.map((table) => ({ table }))].map((one) => [one.table.name, one]),
+);
 const BY_TABLE: ReadonlyMap<AnyTable, BuiltIn> = new Map(BUILT_IN.map((one) => [one.table, one]));
 
 /** The built-in table that a definition names, whoever made the definition. */
