@@ -30,7 +30,33 @@ export { Range, type RangeOptions } from "./src/manifest/range.ts";
 export type { KeyBound, Position, RangeBounds } from "./src/manifest/bounds.ts";
 export type { Change, Generations } from "./src/manifest/change.ts";
 export type { ChangeOperation, RowDeleted, RowPut, UnreadableOperation } from "./src/manifest/change_operation.ts";
-export type { ChangeCursor, ChangePage, CursorStart } from "./src/manifest/change_cursor.ts";
+export type { ChangeCursor, ChangePage, CursorOptions, CursorStart } from "./src/manifest/change_cursor.ts";
+export type { ChangesOptions } from "./src/manifest/changes.ts";
+export type { ChangeFollower, FollowOptions } from "./src/manifest/follower.ts";
+export {
+  ChangeCache,
+  type ChangeCacheId,
+  type ChangeCacheKey,
+  type ChangeCacheMetrics,
+  type ChangeCacheObserver,
+  type ChangeCacheOptions,
+} from "./src/manifest/change_cache.ts";
+export type { WaitOptions } from "./src/manifest/waiters.ts";
+export type {
+  CheckpointEvent,
+  ClosedEvent,
+  CompactedEvent,
+  CursorLaggingEvent,
+  CursorTruncatedEvent,
+  EventListener,
+  ManifestEvent,
+  RecoveredEvent,
+  WriteFailedEvent,
+} from "./src/manifest/events.ts";
+export type { Diagnostics } from "./src/manifest/diagnostics.ts";
+export { changeLog } from "./src/manifest/tables/change_log.ts";
+export { type PendingBatch, pendingBatches } from "./src/manifest/tables/pending_batches.ts";
+export { type RuntimeState, runtimeStates } from "./src/manifest/tables/runtime_state.ts";
 export type { LogRetention } from "./src/manifest/change_log.ts";
 export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/reclaim.ts";
 export { FlushController, type FlushStats } from "./src/manifest/flush/controller.ts";

@@ -118,10 +118,7 @@ function stageRegister(staging: Staging, name: string, { start = "oldest", maxLa
   const limit = maxLag === Infinity ? undefined : maxLag;
   for (const [id, row] of log.cursors.pending()) {
     if (row.name !== name) continue;
-    if (maxLag !== undefined && row.maxLag !== limit) {
-      put(id, { ...row, maxLag: limit });
-      log.settle(staging);
-    }
+    if (maxLag !== undefined && row.maxLag !== limit) put(id, { ...row, maxLag: limit });
     return undefined;
   }
   const counter = staging.reader(meta).get([NEXT_CURSOR_ID]) as { number?: number } | undefined;

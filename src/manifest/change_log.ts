@@ -134,12 +134,15 @@ export class ChangeLog {
     return this.#goal;
   }
 
-  /** Cursors have come, gone or moved in the transaction that is being staged: stages the first part of the truncation that follows; other commits do the rest. */
-  settle(staging: Staging): void {
+  /**
+   * Cursors have gone or moved in the transaction that is being staged: stages the first part of the truncation that follows; other commits do the rest. What a cursor loses to its `maxLag` goes only with the
+   * looks: one that has skipped what it had lost gets time to read what is there.
+   */
+  settle(staging: Staging, lagging = false): void {
     const end = this.#store.newest.sequence + 1;
     let slowest = Infinity;
     for (const [, { next, maxLag }] of this.cursors.pending()) {
-      slowest = Math.min(slowest, maxLag === undefined ? next : Math.max(next, end - maxLag));
+      slowest = Math.min(slowest, maxLag === undefined || !lagging ? next : Math.max(next, end - maxLag));
     }
     if (slowest === Infinity) {
       // The last one is gone: what is kept follows from the retention again.
@@ -160,7 +163,7 @@ export class ChangeLog {
     if (++this.#commits < LOOK_COMMITS && this.#bytes < LOOK_BYTES) return;
     this.#commits = own < LOOK_BYTES ? 0 : LOOK_COMMITS; // behind a large one the next looks again
     this.#bytes = 0;
-    if (this.cursors.rows.size > 0) return this.settle(staging);
+    if (this.cursors.rows.size > 0) return this.settle(staging, true);
     this.#measure();
     let first = this.#first;
     while (this.#sizes.length > 0 && (this.#sizes.length >= this.#keepChanges || this.#sum + own > this.#keepBytes)) {

@@ -17,6 +17,8 @@ export function unknownCursor(id: number): never {
 export class CursorIndex {
   /** Rises with every change. */
   version = 0;
+  /** Called when a row is staged: it must not throw, and not read before the next microtask. */
+  onStage: () => void = () => {};
   readonly #store: Store;
   readonly #staging: Staging;
   #rows: Map<number, CursorRecord> | undefined;
@@ -83,6 +85,7 @@ export class CursorIndex {
   stage(id: number, row: CursorRecord | null): void {
     this.#own().set(id, row);
     this.#unsure.set(id, this.#store.newest.frame);
+    this.onStage();
   }
 
   #own(): Map<number, CursorRecord | null> {

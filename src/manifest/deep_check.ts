@@ -5,6 +5,7 @@
 import { isManifestError } from "../errors.ts";
 import type { AnyTable, Table } from "../schema/schema.ts";
 import type { CheckProblem, View } from "../store/store.ts";
+import { PAGE_BYTES } from "./change_log.ts";
 import type { ManifestCore } from "./core.ts";
 import { Range, type RangeKind } from "./range.ts";
 import { tableFromSchema } from "../schema/schema.ts";
@@ -108,7 +109,7 @@ export class DeepCheck {
     while (next < end) {
       const from = next;
       try {
-        log.read(this.#view, from, STEP, (sequence, at, length) => {
+        log.read(this.#view, from, end - 1, STEP, PAGE_BYTES, (sequence, at, length) => {
           if (sequence !== next) this.#problem("change_log", "a change is missing", next, sequence);
           next = sequence + 1;
           changes.decode(this.#view, tables, sequence, at, length);

@@ -1,9 +1,12 @@
 // Diagnostics: everything about a manifest that somebody who looks into a problem would ask for, as JSON, without any data of the user: no keys, no values, no names of tables or cursors.
 import { FORMAT_VERSION } from "../../assembly/format.ts";
-import type { ErrorJson } from "../errors.ts";
+import { type ErrorJson, isManifestError } from "../errors.ts";
 import type { RecoveryReport, StoreStats } from "../store/store.ts";
 import type { ChangeCacheMetrics } from "./change_cache.ts";
+import type { ManifestCore } from "./core.ts";
 import type { DurabilityReport } from "./manifest.ts";
+import type { ResolvedManifestOptions } from "./options.ts";
+import { collectable } from "./tables/refcounts.ts";
 import type { RuntimeState } from "./tables/runtime_state.ts";
 
 /** Version of this library. */
@@ -55,4 +58,57 @@ export interface Diagnostics {
   readonly listeners: number;
   /** What ended writing, if anything did. */
   readonly failure?: ErrorJson;
+}
+
+/** What the manifest itself adds. */
+type Known = Pick<Diagnostics, "durability" | "recovery" | "crashDetected" | "waiters" | "followers" | "listeners">;
+
+/** A part that cannot be told any more is left out: diagnostics are asked for when something is broken. */
+function tell<T>(part: () => T): T | undefined {
+  try {
+    return part();
+  } catch (error) {
+    if (!isManifestError(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Collects the diagnostics of an open manifest, or of what is left of it. */
+export function diagnose(core: ManifestCore, options: ResolvedManifestOptions, known: Known): Diagnostics {
+  const { store, log } = core;
+  const { environment: _environment, wasm: _wasm, ...inEffect } = store.options;
+  const { retention, lagWarning, pollMs, requeueJobs, cache } = options;
+  const state = core.virtual.runtimeState();
+  const latest = log.latest;
+  const told: { -readonly [K in keyof Diagnostics]?: Diagnostics[K] } = {
+    runtimeState: state,
+    stats: tell(() => store.stats()),
+    changes: tell(() => ({ latest, oldest: log.oldest(core.published()) })),
+    cursors: tell(() =>
+      core.cursors.list(core.published()).map(({ id, nextSequence, maxLag }) => {
+        const lag = Math.max(0, latest + 1 - nextSequence);
+        return maxLag === undefined ? { id, nextSequence, lag } : { id, nextSequence, lag, maxLag };
+      })
+    ),
+    tables: tell(() => {
+      const view = core.published();
+      const tables = view.tables();
+      return { count: tables.length, rows: tables.reduce((sum, { id }) => sum + view.tree(id).rows, 0) };
+    }),
+    collectable: tell(() => core.publishedReader(collectable).rows),
+    changeCache: cache?.metrics,
+    failure: store.failure?.toJSON(),
+  };
+  for (const name of Object.keys(told) as (keyof Diagnostics)[]) if (told[name] === undefined) delete told[name];
+  return {
+    version: 1,
+    library: LIBRARY_VERSION,
+    format: WRITTEN_FORMAT,
+    fileId: store.fileId,
+    historyId: store.historyId,
+    options: { ...inEffect, logRetention: retention, lagWarning, pollMs, requeueJobs, changeCache: cache !== undefined },
+    readOnly: store.readOnly,
+    ...known,
+    ...told,
+  };
 }

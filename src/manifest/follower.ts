@@ -16,6 +16,16 @@ export interface FollowOptions extends CursorOptions {
   pageSize?: number;
 }
 
+/** A loop over the change log that never ends by itself. */
+export interface ChangeFollower extends AsyncIterableIterator<Change>, AsyncDisposable {
+  /** The next change; the one before is done. */
+  next(): Promise<IteratorResult<Change>>;
+  /** Ends it: resolves when what is done is acknowledged. The change handed out last is not done. */
+  return(): Promise<IteratorResult<Change>>;
+  /** The same with an error of the consumer. */
+  throw(error: unknown): Promise<IteratorResult<Change>>;
+}
+
 /** What a follower needs of its manifest. */
 export interface FollowHost {
   readonly cursors: ChangeCursors;
@@ -30,7 +40,7 @@ const ACTION = "follow the change log";
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The loop of one consumer. Made by `Manifest.follow`. */
-export class Follower implements AsyncIterableIterator<Change> {
+export class Follower implements ChangeFollower {
   readonly #host: FollowHost;
   readonly #name: string;
   readonly #options: FollowOptions;

@@ -23,9 +23,10 @@ export class LagWatch {
     this.#log = log;
     this.#events = events;
     this.#warning = warning;
+    log.cursors.onStage = () => this.look();
   }
 
-  /** Changes have become durable. */
+  /** Changes have become durable, or cursors move. */
   look(): void {
     const { cursors, losing } = this.#log;
     if (this.#due || (this.#store.durableSequence < this.#alarm && !cursors.stale && cursors.version === this.#seen && losing.size === 0)) {

@@ -1,21 +1,32 @@
 // The manifest: an open store with the built-in tables. A facade; each part has a file of its own.
-import { failType } from "../errors.ts";
+import { failType, ManifestError } from "../errors.ts";
 import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts";
 import { openFile } from "../storage/file.ts";
 import type { Durability, Storage } from "../storage/storage.ts";
-import { systemEnvironment } from "../store/environment.ts";
 import { type CheckReport, type DurabilityMode, type RecoveryReport, type Resolution, Store, type StoreStats } from "../store/store.ts";
 import { Batch } from "./batch.ts";
-import { type ChangeCursor, ChangeCursors, type ChangePage, type CursorStart } from "./change_cursor.ts";
-import { resolveRetention } from "./change_log.ts";
+import type { Change } from "./change.ts";
+import {
+  type ChangeCursor,
+  type ChangePage,
+  checkCursorName,
+  checkCursorOptions,
+  checkPageSize,
+  type CursorOptions,
+} from "./change_cursor.ts";
+import { changesOf, type ChangesOptions } from "./changes.ts";
 import { ManifestCore } from "./core.ts";
 import { checkTable } from "./operation_builder.ts";
+import { diagnose, type Diagnostics } from "./diagnostics.ts";
 import { DeepCheck } from "./deep_check.ts";
 import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
 import { REQUEUE_JOB } from "./operations/jobs.ts";
 import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./reclaim.ts";
 import { jobs } from "./tables/jobs.ts";
-import { CACHE_BYTES, type ManifestOptions } from "./options.ts";
+import { type EventListener, Events } from "./events.ts";
+import { type ChangeFollower, Follower, type FollowOptions } from "./follower.ts";
+import { LagWatch } from "./lag_watch.ts";
+import { type ManifestOptions, type ResolvedManifestOptions, resolveManifestOptions } from "./options.ts";
 import type { RangeSource } from "./range.ts";
 import { ReadTransaction } from "./read_transaction.ts";
 import { Reader } from "./reader.ts";
@@ -23,6 +34,13 @@ import type { TableReader } from "./table_reader.ts";
 import { transact, type TransactOptions, type TransactResult } from "./transact.ts";
 import type { Transaction } from "./transaction.ts";
 import { ManifestTxn, type TxnOptions } from "./txn.ts";
+import { isVirtual } from "./virtual_tables.ts";
+import { checkSignal, type WaitOptions } from "./waiters.ts";
+import { Watch } from "./watch.ts";
+
+function closedError(action: string): ManifestError {
+  return new ManifestError("HANDLE_CLOSED", `Cannot ${action}: the manifest is closed`);
+}
 
 /** A table of a manifest. */
 export interface TableSummary {
@@ -69,19 +87,49 @@ export interface DurabilityReport {
 export class Manifest extends Reader {
   /** What recovery did when the manifest was opened. */
   readonly recovery: RecoveryReport;
-  readonly #core: ManifestCore;
-  readonly #cursors: ChangeCursors;
+  /** Replaced only when opened for reading: then the state that is read moves on with `refresh`. */
+  #core: ManifestCore;
+  readonly #options: ResolvedManifestOptions;
+  readonly #events = new Events();
+  readonly #watch: Watch;
+  readonly #lag: LagWatch | undefined;
+  readonly #followers = new Set<Follower>();
+  /** Stores that were moved on from, with read transactions that are still open. */
+  readonly #retired = new Set<Store>();
   readonly #reclaimer: Reclaimer;
   readonly #durability: DurabilityReport;
   #requeuedJobs: readonly number[] = [];
+  #closing: Promise<void> | undefined;
 
-  private constructor(core: ManifestCore, durability: DurabilityReport) {
+  private constructor(core: ManifestCore, options: ResolvedManifestOptions, storage: Storage) {
     super();
+    const { store } = core;
+    const reading = store.readOnly;
     this.#core = core;
-    this.#cursors = new ChangeCursors(core);
+    this.#options = options;
     this.#reclaimer = new Reclaimer(core);
-    this.#durability = durability;
-    this.recovery = core.store.recovery;
+    this.#durability = { mode: options.store.durability ?? "sync", storage: storage.durability };
+    this.recovery = store.recovery;
+    const host = { core: () => this.#core, refresh: () => this.refresh() };
+    this.#watch = new Watch(host, core.environment, storage.identity, reading ? options.pollMs : undefined);
+    this.#lag = reading ? undefined : new LagWatch(store, core.log, this.#events, options.lagWarning);
+    if (options.onEvent !== undefined) this.#events.subscribe(options.onEvent);
+    store.onRoom = () => this.#watch.room();
+    store.onEvent = (event) => {
+      if (event.type === "write-failed") this.#watch.end(event.error);
+      this.#events.emit(event);
+    };
+    this.#adopt(core);
+    if (this.crashDetected || this.recovery.repairedSlots.length > 0) this.#events.emit({ type: "recovered", report: this.recovery });
+  }
+
+  #adopt(core: ManifestCore): void {
+    core.records.ends(core.log.latest);
+    core.store.onDurable(() => {
+      core.records.truncated(core.log.truncated);
+      this.#lag?.look();
+      this.#watch.durable();
+    });
   }
 
   /**
@@ -89,29 +137,18 @@ export class Manifest extends Reader {
    * SCHEMA_MISMATCH, SCHEMA_TOO_NEW, and TABLE_UNKNOWN when one is missing and the manifest is opened for reading only.
    */
   static async open(at: string | URL | Storage, options: ManifestOptions = {}): Promise<Manifest> {
-    if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
-    const { logRetention, followSymlink, requeueJobs, ...rest } = options;
-    const { create, readOnly } = rest;
-    // Everything that can be wrong with the options is found before a file is touched.
-    Store.checkOptions(rest);
-    resolveRetention(logRetention);
-    if (requeueJobs !== undefined && typeof requeueJobs !== "boolean") {
-      failType("Cannot open: option requeueJobs is not a boolean", { option: "requeueJobs" });
-    }
-    if (followSymlink !== undefined && typeof followSymlink !== "boolean") {
-      failType("Cannot open: option followSymlink is not a boolean", { option: "followSymlink" });
-    }
+    const resolved = resolveManifestOptions(options);
+    const { followSymlink, store: { create, readOnly } } = resolved;
     const storage = typeof at === "string" || at instanceof URL ? openFile(at, { create, readOnly, followSymlink }) : at;
     if (typeof storage !== "object" || storage === null || typeof storage.read !== "function") {
       failType("Cannot open: neither a path nor a storage was given");
     }
-    const store = await Store.open(storage, { cacheBytes: CACHE_BYTES, ...rest });
+    const store = await Store.open(storage, resolved.store);
     try {
-      const core = new ManifestCore(store, options.environment ?? systemEnvironment, logRetention);
+      const core = new ManifestCore(store, store.options.environment, resolved);
       await core.openTables(BUILT_IN.map(({ table }) => table));
-      const manifest = new Manifest(core, { mode: options.durability ?? "sync", storage: storage.durability });
-      const { clean, created } = store.recovery;
-      if (requeueJobs !== false && !store.readOnly && !clean && !created) {
+      const manifest = new Manifest(core, resolved, storage);
+      if (resolved.requeueJobs && !store.readOnly && manifest.crashDetected) {
         manifest.#requeuedJobs = await manifest.requeueJobs();
       }
       return manifest;
@@ -124,6 +161,11 @@ export class Manifest extends Reader {
   /** Whether writing is refused: opened for reading only, or after a failed sync. */
   get readOnly(): boolean {
     return this.#core.store.readOnly;
+  }
+
+  /** Whether the last writer had not closed the file: it has crashed, or, when this is opened for reading, it may still be at work. */
+  get crashDetected(): boolean {
+    return !this.recovery.clean && !this.recovery.created;
   }
 
   /** Jobs that were under way when the last writer died, and wait again. */
@@ -190,11 +232,54 @@ export class Manifest extends Reader {
     return this.#core.store.sync();
   }
 
+  /**
+   * Resolves when the queue accepts another commit: what to wait for when `commit` has failed with UNAVAILABLE. A hint: another one may be faster. TIMEOUT, ABORTED, HANDLE_CLOSED, READ_ONLY.
+   *
+   * @example
+   * ```ts
+   * import { isManifestError, Manifest, memoryStorage } from "@waybill/manifest";
+   *
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true, queueCapacity: 64 });
+   * const commits: Promise<unknown>[] = [];
+   * for (let db = 1; db <= 1000; db++) {
+   *   await manifest.ready();
+   *   commits.push(manifest.begin().putDb(db, { name: `db ${db}` }).commit());
+   * }
+   * await Promise.all(commits);
+   * ```
+   */
+  ready(options: WaitOptions = {}): Promise<void> {
+    return this.#watch.ready(options);
+  }
+
   // ---- reading ------------------------------------------------------------------------------------------------
+
+  /**
+   * Opened for reading: moves to the newest state of the file, journal included. Read transactions and ranges that are open keep theirs. Opened for writing it does nothing, because it shows the newest
+   * state anyway.
+   */
+  async refresh(): Promise<void> {
+    const before = this.#core;
+    before.store.assertOpen("refresh");
+    if (this.#lag !== undefined) return;
+    const store = await before.store.refresh();
+    if (store === before.store || store === this.#core.store) return;
+    if (this.#core !== before || this.#closing !== undefined) {
+      await store.close();
+      if (this.#closing !== undefined) throw closedError("refresh");
+      return;
+    }
+    const core = new ManifestCore(store, before.environment, this.#options);
+    this.#core = core;
+    this.#retired.add(before.store);
+    before.store.retire(() => this.#retired.delete(before.store));
+    this.#adopt(core);
+  }
 
   /** Pins the newest durable state. Close it. */
   read(): ReadTransaction {
-    return new ReadTransaction(this.#core.store.kernel, this.#core.bindings, this.#core.store.read());
+    const core = this.#core;
+    return new ReadTransaction((view, table) => core.reader(view, table), core.store.read());
   }
 
   /**
@@ -223,7 +308,8 @@ export class Manifest extends Reader {
 
   /** Makes a table. A transaction does so by itself when it first writes to one; a table that is there is checked and left. */
   async createTable<K extends readonly unknown[], V>(table: Table<K, V>): Promise<void> {
-    const bound = this.#core.unmade(checkTable(table));
+    if (isVirtual(checkTable(table).name)) failType(`Cannot make table "${table.name}": its rows are computed`, { table: table.name });
+    const bound = this.#core.unmade(table);
     await (bound === undefined ? this.#core.store.sync() : this.#core.make([bound]));
   }
 
@@ -235,12 +321,15 @@ export class Manifest extends Reader {
     const name = typeof table === "string" ? table : checkTable(table).name;
     if (builtInNamed(name) !== undefined) failType(`Cannot drop table "${name}": it is one of the manifest's own`, { table: name });
     await this.#core.store.dropTable(name);
+    this.#core.records.forget();
   }
 
-  /** All tables, by name. */
+  /** All tables, by name: also those whose rows are computed. */
   listTables(): TableSummary[] {
     const view = this.#core.published();
-    return view.tables().map(({ id, name }) => ({ name, builtIn: builtInNamed(name) !== undefined, rows: view.tree(id).rows }));
+    const stored = view.tables().map(({ id, name }) => ({ name, builtIn: builtInNamed(name) !== undefined, rows: view.tree(id).rows }));
+    const computed = this.#core.virtual.list(view).map(({ name, rows }) => ({ name, builtIn: true, rows }));
+    return [...stored, ...computed].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
 
   /** A table's definition as the file keeps it, for reading tables that the program does not know; undefined when there is none. */
@@ -316,8 +405,8 @@ export class Manifest extends Reader {
   }
 
   /**
-   * Registers a change cursor: from then on the log is kept for it. A name that exists is returned where it stands; `start` counts only for a new one. When changes to start at are no longer kept, `gap`
-   * names them.
+   * Registers a change cursor: from then on the log is kept for it. A name that exists is returned where it stands; `start` counts only for a new one, `maxLag` for both. When changes to start at are no
+   * longer kept, `gap` names them.
    *
    * @example
    * ```ts
@@ -331,30 +420,90 @@ export class Manifest extends Reader {
    * await manifest.acknowledgeChanges(cursor.id, page.nextSequence);
    * ```
    */
-  async registerChangeCursor(name: string, options: { start?: CursorStart } = {}): Promise<ChangeCursor> {
-    if (typeof options !== "object" || options === null) failType("Cannot register a change cursor: its options are not an object");
-    return await this.#cursors.register(name, options.start ?? "oldest");
+  registerChangeCursor(name: string, options: CursorOptions = {}): Promise<ChangeCursor> {
+    return this.#core.cursors.register(name, options);
   }
 
   /** The next changes of a cursor, oldest first, at most `size` and about 8 MiB of them. Fetching does not move it. CURSOR_UNKNOWN; CURSOR_TRUNCATED when changes that it has not done are gone. */
   // deno-lint-ignore require-await
   async fetchChangePage(cursorId: number, pageSize: number = 100): Promise<ChangePage> {
-    return this.#cursors.page(cursorId, pageSize);
+    return this.#core.cursors.page(cursorId, pageSize);
   }
 
   /** Everything before `nextSequence` is done. Going back does nothing; going beyond the newest change is an error. Resolves when that is durable. */
   acknowledgeChanges(cursorId: number, nextSequence: number): Promise<ChangeCursor> {
-    return this.#cursors.acknowledge(cursorId, nextSequence);
+    return this.#core.cursors.acknowledge(cursorId, nextSequence);
   }
 
   /** Ends a cursor: the log is no longer kept for it. */
   unregisterChangeCursor(cursorId: number): Promise<void> {
-    return this.#cursors.unregister(cursorId);
+    return this.#core.cursors.unregister(cursorId);
   }
 
   /** All change cursors, by id. */
   listChangeCursors(): ChangeCursor[] {
-    return this.#cursors.list(this.#core.published());
+    return this.#core.cursors.list(this.#core.published());
+  }
+
+  /**
+   * The changes of the log, from a sequence, from where a cursor stands, or from the oldest on, to the newest durable one at the time it gets there. Nothing is acknowledged. Iterating again reads
+   * again. CURSOR_TRUNCATED when the first ones are gone, or go while it is under way; CURSOR_UNKNOWN; a RangeError when `from` is beyond the newest.
+   */
+  changes(options: ChangesOptions = {}): AsyncIterable<Change> {
+    return changesOf(() => this.#core, options);
+  }
+
+  /**
+   * Follows the log as the cursor of this name, which is registered when it is missing: yields change after change and waits for new ones; it never ends by itself. When the next change is asked for, the
+   * one before is done and will be acknowledged, soon and together with others. `break`, `return` or an error in the loop first acknowledge what is done; the change handed out last is not, and comes again.
+   *
+   * ABORTED by the signal, HANDLE_CLOSED when the manifest is closed, CURSOR_TRUNCATED when changes that it has not done are gone (also when a new cursor's `start` is): then acknowledge `oldestSequence` of the
+   * detail, and follow again.
+   *
+   * @example
+   * ```ts
+   * import { Manifest, memoryStorage } from "@waybill/manifest";
+   *
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * await manifest.begin().putDb(1, { name: "events" }).commit();
+   * for await (const change of manifest.follow("replica-a")) {
+   *   console.log(change.sequence);
+   *   break; // change 1 is not done: it comes again
+   * }
+   * ```
+   */
+  follow(name: string, options: FollowOptions = {}): ChangeFollower {
+    checkCursorName(name);
+    checkCursorOptions(options);
+    checkSignal(options.signal, "follow the change log");
+    const pageSize = checkPageSize(options.pageSize ?? 100);
+    this.#core.store.assertWritable("follow the change log");
+    const { cursors, store } = this.#core;
+    const host = { cursors, watch: this.#watch, hasRoom: () => store.hasRoom, followers: this.#followers };
+    return new Follower(host, name, pageSize, options);
+  }
+
+  /**
+   * Resolves with the newest durable change as soon as it is behind `since`: at once when it is already. TIMEOUT, ABORTED, HANDLE_CLOSED, and what ended writing when nothing can come any more. Opened for reading
+   * it hears of a writer in this process at once, and looks for others every `pollMs`.
+   *
+   * @example
+   * ```ts
+   * import { Manifest, memoryStorage } from "@waybill/manifest";
+   *
+   * await using manifest = await Manifest.open(memoryStorage(), { create: true });
+   * const soon = manifest.waitForChange(manifest.latestChangeSequence(), { timeoutMs: 1000 });
+   * await manifest.begin().putDb(1, { name: "events" }).commit();
+   * console.log(await soon); // 1
+   * ```
+   */
+  waitForChange(since: number, options: WaitOptions = {}): Promise<number> {
+    return this.#watch.waitForChange(since, options);
+  }
+
+  /** Resolves with the durable generation of a component as soon as it is at least `target`: at once when it is already. Fails as `waitForChange`. */
+  waitForGeneration(component: number, target: number, options: WaitOptions = {}): Promise<number> {
+    return this.#watch.waitForGeneration(component, target, options);
   }
 
   // ---- the store ----------------------------------------------------------------------------------------------
@@ -365,8 +514,11 @@ export class Manifest extends Reader {
   }
 
   /** Moves pages to the front of the file and cuts its end. */
-  compact(): Promise<void> {
-    return this.#core.store.compact();
+  async compact(): Promise<void> {
+    const { store } = this.#core;
+    const bytesBefore = store.stats().fileBytes;
+    await store.compact();
+    this.#events.emit({ type: "compacted", bytesBefore, bytesAfter: store.stats().fileBytes });
   }
 
   /**
@@ -394,7 +546,12 @@ export class Manifest extends Reader {
     return {
       ...this.#core.store.stats(),
       changes: { latest, oldest: this.#core.log.oldest(this.#core.published()) },
-      cursors: this.listChangeCursors().map(({ id, name, nextSequence }) => ({ id, name, nextSequence, lag: latest + 1 - nextSequence })),
+      cursors: this.listChangeCursors().map(({ id, name, nextSequence }) => ({
+        id,
+        name,
+        nextSequence,
+        lag: Math.max(0, latest + 1 - nextSequence),
+      })),
       collectable: this.countCollectable(),
     };
   }
@@ -404,10 +561,43 @@ export class Manifest extends Reader {
     return this.#durability;
   }
 
-  /** Ends read-write transactions whose function is running (HANDLE_CLOSED), waits for what was committed, then closes the manifest and its storage. A second call waits for the first. */
+  /** Everything that somebody who looks into a problem would ask for, as plain JSON without any data of the user. Works as long as the object does, also behind a failure. */
+  diagnostics(): Diagnostics {
+    return diagnose(this.#core, this.#options, {
+      durability: this.#durability,
+      recovery: this.recovery,
+      crashDetected: this.crashDetected,
+      waiters: this.#watch.counts,
+      followers: this.#followers.size,
+      listeners: this.#events.size,
+    });
+  }
+
+  /** Hears events from now on; returns what ends that. A listener may use the manifest; what it throws surfaces as an error of a turn of its own. */
+  subscribe(listener: EventListener): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  /**
+   * Ends read-write transactions whose function is running (HANDLE_CLOSED), waits for what was committed, then closes the manifest and its storage. Whoever waits gets HANDLE_CLOSED; what followers have done is
+   * acknowledged before. A second call waits for the first.
+   */
   close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const error = closedError("go on");
     for (const running of [...this.#core.running]) running.close();
-    return this.#core.store.close();
+    for (const follower of [...this.#followers]) follower.close(error);
+    const closed = this.#core.store.close();
+    this.#watch.close(error);
+    try {
+      await closed;
+    } finally {
+      for (const store of [...this.#retired]) await store.close();
+      this.#events.emit({ type: "closed" });
+    }
   }
 
   /** The same as `close`. */

@@ -1,7 +1,7 @@
 // Ranges of computed tables: as any range, but its rows come from the table's own reader.
 import { failType } from "../errors.ts";
 import type { Position } from "./bounds.ts";
-import { type NumberedReader, type NumberedRow } from "./numbered_table.ts";
+import type { NumberedReader, NumberedRow } from "./numbered_table.ts";
 import { Range, type RangeKind, type RangeOptions, type RangeSource } from "./range.ts";
 
 const FIRST_ROWS = 32;

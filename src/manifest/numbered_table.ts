@@ -44,7 +44,13 @@ function numberIn(bytes: Uint8Array): number {
 export class NumberedReader extends TableReader {
   readonly #rows: NumberedRows;
 
-  constructor(kernel: TableReader["kernel"], arena: ConstructorParameters<typeof TableReader>[1], bound: Bound, view: View, rows: NumberedRows) {
+  constructor(
+    kernel: TableReader["kernel"],
+    arena: ConstructorParameters<typeof TableReader>[1],
+    bound: Bound,
+    view: View,
+    rows: NumberedRows,
+  ) {
     super(kernel, arena, bound, view.tree(TABLE_ID_CHANGES));
     this.#rows = rows;
   }
@@ -86,7 +92,9 @@ export class NumberedReader extends TableReader {
     let low = 0;
     let high = Number.MAX_SAFE_INTEGER;
     const { lower, lowerExclusive, upper } = bounds;
-    if (lower !== undefined) low = numberIn(lower) + (lower.length > NUMBER_BYTES || (lowerExclusive && lower.length === NUMBER_BYTES) ? 1 : 0);
+    if (lower !== undefined) {
+      low = numberIn(lower) + (lower.length > NUMBER_BYTES || (lowerExclusive && lower.length === NUMBER_BYTES) ? 1 : 0);
+    }
     if (upper !== undefined) high = Math.min(high, numberIn(upper) - (upper.length > NUMBER_BYTES ? 0 : 1));
     return low > high ? undefined : { low, high };
   }

@@ -132,7 +132,9 @@ export abstract class Reader {
   #range<T>(table: AnyTable, options: object, kind: RangeKind): Range<T> {
     const reader = this.source(table); // an unknown table is refused where the range is made, not where it is read
     const open = (): RangeSource => this.openSource(table);
-    return reader instanceof NumberedReader ? new NumberedRange(open, checkOptions(options), kind) : new Range(open, checkOptions(options), kind);
+    return reader instanceof NumberedReader
+      ? new NumberedRange(open, checkOptions(options), kind)
+      : new Range(open, checkOptions(options), kind);
   }
 
   // ---- computed tables --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ export interface CommitReceipt {
   readonly sequence: number;
   /** The transaction's id, 32 hex digits: `resolve` tells later what became of it. */
   readonly commitId: string;
-  /** Generations that it bumped. */
+  /** Generations that it bumped; of an empty transaction the current generations of all components. */
   readonly generations: Generations;
 }
 

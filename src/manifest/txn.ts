@@ -2,13 +2,14 @@
 import { fail, failType } from "../errors.ts";
 import type { AnyTable } from "../schema/schema.ts";
 import type { Batch } from "./batch.ts";
-import { NO_GENERATIONS } from "./change.ts";
+import type { Generations } from "./change.ts";
 import type { ManifestCore } from "./core.ts";
-import { checkCursorId, checkSequence } from "./cursor_moves.ts";
 import type { OperationKind } from "./operation.ts";
 import { ADD, NEXT_JOB, OperationBuilder } from "./operation_builder.ts";
+import { Range } from "./range.ts";
 import type { CommitReceipt } from "./receipt.ts";
 import { checkExpected, expectedSequenceOf } from "./sequence_guard.ts";
+import { type GenerationRecord, generations } from "./tables/generations.ts";
 
 /** How to begin a transaction. */
 export interface TxnOptions {
@@ -87,7 +88,7 @@ export class ManifestTxn extends OperationBuilder {
 
   /**
    * Commits: resolves when all operations are applied and durable as the durability mode says. Rejects with nothing applied when one of them is not possible; the error's detail names it
-   * (`operation`, `index`). A transaction without operations commits nothing and takes no sequence.
+   * (`operation`, `index`). A transaction without operations commits nothing and takes no sequence: its receipt has sequence 0 and the current generations of all components.
    */
   commit(options?: CommitOptions): Promise<CommitReceipt> {
     if (this.#closed) return rejected("Cannot commit: the transaction has been committed or given up");
@@ -119,13 +120,20 @@ export class ManifestTxn extends OperationBuilder {
     await undefined;
     this.#core.store.assertOpen("commit");
     if (expected !== undefined) checkExpected(this.#core.store, expected);
-    return { sequence: 0, commitId: this.commitId, generations: NO_GENERATIONS };
+    return { sequence: 0, commitId: this.commitId, generations: allGenerations(this.#core) };
   }
 
   /** Gives the transaction up: nothing of it is applied. */
   rollback(): void {
     this.#closed = true;
   }
+}
+
+/** The durable generations of all components. */
+function allGenerations(core: ManifestCore): Generations {
+  const source = { reader: core.publishedReader(generations), release: () => {} };
+  const rows = new Range<[[component: number], GenerationRecord]>(() => source, {}, "entries");
+  return Object.fromEntries([...rows].map(([[component], { generation }]) => [component, generation]));
 }
 
 async function rejectedType(message: string): Promise<never> {

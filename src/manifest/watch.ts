@@ -13,7 +13,7 @@ import { checkWait, Waiters, type WaitOptions } from "./waiters.ts";
 /** A manifest as those who wait see it. */
 export interface WatchHost {
   /** The open store with its tables. */
-  readonly core: ManifestCore;
+  core(): ManifestCore;
   /** Moves to the newest state of the file, when opened for reading. */
   refresh(): Promise<void>;
 }
@@ -71,8 +71,8 @@ export class Watch {
     const action = "wait for a change";
     checkSequence(since, "since");
     checkWait(options, action);
-    this.#host.core.store.assertOpen(action);
-    const { latest } = this.#host.core.log;
+    this.#host.core().store.assertOpen(action);
+    const { latest } = this.#host.core().log;
     if (latest > since) return latest;
     if (this.#ended !== undefined) throw this.#ended;
     return await this.#wait(this.#changes, since + 1, options, action);
@@ -84,7 +84,7 @@ export class Watch {
     checkSequence(component, "component");
     checkSequence(target, "target");
     checkWait(options, action);
-    this.#host.core.store.assertOpen(action);
+    this.#host.core().store.assertOpen(action);
     const now = this.#generation(component);
     if (now >= target) return now;
     if (this.#ended !== undefined) throw this.#ended;
@@ -102,7 +102,7 @@ export class Watch {
     const action = "wait for the queue";
     checkWait(options, action);
     for (;;) {
-      const { store } = this.#host.core;
+      const { store } = this.#host.core();
       store.assertWritable("commit");
       if (store.hasRoom) return;
       await this.#room.wait(1, options, action);
@@ -118,7 +118,7 @@ export class Watch {
 
   /** The durable generation of a component; 0 when it has none. */
   #generation(component: number): number {
-    const { core } = this.#host;
+    const core = this.#host.core();
     const row = core.publishedReader(generations).get([component]) as GenerationRecord | undefined;
     return row?.generation ?? 0;
   }
@@ -127,7 +127,7 @@ export class Watch {
 
   /** More has become durable. Called inside the engine: reads nothing before the next microtask. */
   durable(): void {
-    this.#changes.reached(this.#host.core.log.latest);
+    this.#changes.reached(this.#host.core().log.latest);
     if (this.#pollMs === undefined) wakeUp(this.#identity);
     if (this.#generations.size === 0 || this.#due) return;
     this.#due = true;

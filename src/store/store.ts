@@ -419,11 +419,11 @@ export class Store {
     }
   }
 
-  /** Closes it as soon as its last read transaction is closed. */
-  retire(): void {
+  /** Closes it as soon as its last read transaction is closed, then calls back. */
+  retire(closed: () => void): void {
     if (this.#retired) return;
     this.#retired = true;
-    const end = (): void => void this.close().catch(() => {});
+    const end = (): void => void this.close().then(closed, closed);
     if (this.#readers.count === 0) end();
     else this.#readers.onLast = end;
   }

@@ -339,7 +339,7 @@ test("open: a built-in table with another schema is SCHEMA_MISMATCH, with a newe
   const newer = defineTable({
     name: "change_cursors",
     key: [u53("cursor")],
-    value: { name: text(), next: u53(), createdAt: timestamp(), updatedAt: timestamp(), more: optional(text()) },
+    value: { name: text(), next: u53(), createdAt: timestamp(), updatedAt: timestamp(), maxLag: optional(u53()), more: optional(text()) },
   });
   for (const [schema, code] of [[other, "SCHEMA_MISMATCH"], [newer, "SCHEMA_TOO_NEW"]] as const) {
     const medium = new Medium();
