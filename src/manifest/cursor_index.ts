@@ -91,7 +91,7 @@ export class CursorIndex {
   #own(): Map<number, CursorRecord | null> {
     if (this.#serial !== this.#staging.serial) {
       this.#serial = this.#staging.serial;
-      this.#staged.clear();
+      if (this.#staged.size > 0) this.#staged.clear();
     }
     return this.#staged;
   }

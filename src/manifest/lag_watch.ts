@@ -1,6 +1,7 @@
 // The watch over cursors: tells when one falls far behind, and when changes that it has not done are gone.
 //
 // Invariant: while no cursor has moved and none can have crossed the line, a new change costs two comparisons.
+import { isManifestError } from "../errors.ts";
 import type { ChangeLog } from "./change_log.ts";
 import type { Events } from "./events.ts";
 import type { Store } from "../store/store.ts";
@@ -36,7 +37,13 @@ export class LagWatch {
     // Rows are read behind the engine's own step.
     queueMicrotask(() => {
       this.#due = false;
-      if (this.#store.failure === undefined) this.#scan();
+      if (this.#store.failure !== undefined) return;
+      try {
+        this.#scan();
+      } catch (error) {
+        // What cannot be read is told to those who ask for it.
+        if (!isManifestError(error)) throw error;
+      }
     });
   }
 

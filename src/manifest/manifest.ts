@@ -320,8 +320,8 @@ export class Manifest extends Reader {
   async dropTable(table: string | AnyTable): Promise<void> {
     const name = typeof table === "string" ? table : checkTable(table).name;
     if (builtInNamed(name) !== undefined) failType(`Cannot drop table "${name}": it is one of the manifest's own`, { table: name });
-    await this.#core.store.dropTable(name);
-    this.#core.records.forget();
+    const { store, records } = this.#core;
+    await store.dropTable(name, () => records.forget());
   }
 
   /** All tables, by name: also those whose rows are computed. */

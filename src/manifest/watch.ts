@@ -101,11 +101,13 @@ export class Watch {
   async ready(options: WaitOptions): Promise<void> {
     const action = "wait for the queue";
     checkWait(options, action);
-    for (;;) {
-      const { store } = this.#host.core();
+    const { timeoutMs = Infinity, signal } = options;
+    const until = this.#environment.monotonic() + timeoutMs;
+    const { store } = this.#host.core();
+    for (let left = timeoutMs;; left = Math.max(0, until - this.#environment.monotonic())) {
       store.assertWritable("commit");
       if (store.hasRoom) return;
-      await this.#room.wait(1, options, action);
+      await this.#room.wait(1, { timeoutMs: left, signal }, action);
     }
   }
 

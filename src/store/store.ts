@@ -41,9 +41,13 @@ function expiredOr(core: Core, error: Error): Error {
   const region = new Uint8Array(META_BYTES);
   core.file.read(0, region);
   if ((newestMeta(region, core.checksum, core.meta.fileId)?.generation ?? -1) <= core.meta.generation) return error;
-  return new ManifestError("SNAPSHOT_EXPIRED", "Cannot read: a writer has replaced the state that was opened; open again for the newest", {
-    cause: error,
-  });
+  return new ManifestError(
+    "SNAPSHOT_EXPIRED",
+    "Cannot read: a writer has replaced the state that was opened; refresh, or open again, for the newest",
+    {
+      cause: error,
+    },
+  );
 }
 
 /** Storage objects that belong to stores. */
@@ -289,9 +293,9 @@ export class Store {
     await this.#commit({ change: false, stage: () => this.#registry.stageSchema(this.newest, name, schema) }, true);
   }
 
-  /** Drops a table; TABLE_UNKNOWN when there is none. Its pages are freed in bounded steps. */
-  async dropTable(name: string): Promise<void> {
-    await this.#commit({ change: false, stage: () => this.#registry.stageDrop(this.newest, name) }, true);
+  /** Drops a table; TABLE_UNKNOWN when there is none. Its pages are freed in bounded steps. `dropped` is called before anybody can hear of it. */
+  async dropTable(name: string, dropped?: () => void): Promise<void> {
+    await this.#commit({ change: false, stage: () => this.#registry.stageDrop(this.newest, name), finish: () => dropped?.() }, true);
   }
 
   /** All tables of the newest applied state, by name. */

@@ -1,6 +1,8 @@
 // Cursors: many at different speeds, one that never moves, limits to how far one may fall behind, and acknowledging within a transaction.
 import { assert, assertEquals } from "@std/assert";
-import { cursors, defineTable, type Manifest, type ManifestEvent, text, u53 } from "../../mod.ts";
+import { cursors, defineTable, Manifest, ManifestError, type ManifestEvent, text, u53 } from "../../mod.ts";
+import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
+import { WrappedStorage } from "../support/counting_storage.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 import { codeOf, errorOf, Medium } from "./open_manifest.ts";
@@ -239,6 +241,36 @@ test("acknowledge: transactions that fail behind their staging leave the cursor 
     assertEquals((await good).nextSequence, next);
     assertEquals(manifest.stats().changes.oldest, next, "what the failed one would have released is still there");
   }
+  await manifest.close();
+});
+
+test("acknowledge: a group that could not be written leaves cursors and log where they were", async () => {
+  let failing = false;
+  class Filling extends WrappedStorage {
+    override write(at: number, from: Uint8Array): void {
+      if (failing) {
+        failing = false; // the group can be erased
+        throw new ManifestError("NO_SPACE", "Cannot write: the medium is full");
+      }
+      super.write(at, from);
+    }
+  }
+  const file = new MemoryFile();
+  let manifest = await Manifest.open(new Filling(new MemoryStorage(file)), { create: true, idleCheckpoint: 0 });
+  const { id } = await manifest.registerChangeCursor("a");
+  await commits(manifest, 10);
+  for (let next = 2; next <= 9; next++) {
+    // The group is refused and erased: nothing of it was applied, whatever the index in memory had seen of it.
+    const attempt = Promise.allSettled([manifest.acknowledgeChanges(id, 10), manifest.begin().acknowledge(id, 10).commit()]);
+    failing = true;
+    const outcomes = await attempt;
+    assert(outcomes.every(({ status }) => status === "rejected"), JSON.stringify(outcomes));
+    assertEquals((await manifest.acknowledgeChanges(id, next)).nextSequence, next);
+    assertEquals(manifest.stats().changes.oldest, next);
+  }
+  await manifest.close();
+  manifest = await Manifest.open(new MemoryStorage(file), { idleCheckpoint: 0 });
+  assertEquals(manifest.listChangeCursors()[0]!.nextSequence, 9);
   await manifest.close();
 });
 
