@@ -274,6 +274,23 @@ test("acknowledge: a group that could not be written leaves cursors and log wher
   await manifest.close();
 });
 
+test("acknowledge: in a batch beyond the journal, which is applied later than it is staged, the cursor never goes back", async () => {
+  const medium = new Medium();
+  let manifest = await medium.open();
+  const { id } = await manifest.registerChangeCursor("a");
+  await commits(manifest, 10);
+  for (let round = 0; round < 4; round++) {
+    const large = manifest.begin().put(table, 1, { name: "x".repeat(2_000_000) }).acknowledge(id, 7 + round).commit();
+    await Promise.all([large, manifest.begin().acknowledge(id, 3 + round).commit()]);
+    assertEquals([manifest.listChangeCursors()[0]!.nextSequence, manifest.stats().changes.oldest], [7 + round, 7 + round]);
+    assertEquals((await manifest.acknowledgeChanges(id, 5 + round)).nextSequence, 7 + round);
+  }
+  await manifest.close();
+  manifest = await medium.open();
+  assertEquals(manifest.listChangeCursors()[0]!.nextSequence, 10);
+  await manifest.close();
+});
+
 test("sequence: goes on behind a log that an acknowledging transaction has emptied, also after opening again", async () => {
   const medium = new Medium();
   for (let round = 0; round < 3; round++) {
