@@ -255,8 +255,8 @@ export class Manifest extends Reader {
   // ---- reading ------------------------------------------------------------------------------------------------
 
   /**
-   * Opened for reading: moves to the newest state of the file, journal included. Read transactions and ranges that are open keep theirs. Opened for writing it does nothing, because it shows the newest
-   * state anyway.
+   * Opened for reading: moves to the newest state of the file, journal included. Read transactions and ranges that are open keep theirs. That is the file as reads show it: a writer may have its newest group still
+   * to sync. Opened for writing it does nothing, because it shows the newest durable state anyway.
    */
   async refresh(): Promise<void> {
     const before = this.#core;

@@ -48,9 +48,9 @@ export class Watch {
     this.#changes = new Waiters(environment);
     this.#room = new Waiters(environment);
     this.#pollMs = pollMs;
-    this.#unlisten = pollMs === undefined ? undefined : onWakeUp(identity, () => {
-      if (this.#waiting > 0) void this.#look();
-    });
+    // Not inside the writer's own step: its receipts go first.
+    const woken = (): void => queueMicrotask(() => void (this.#waiting > 0 && this.#look()));
+    this.#unlisten = pollMs === undefined ? undefined : onWakeUp(identity, woken);
   }
 
   /** How many wait, by what for. */

@@ -355,3 +355,82 @@ test("acknowledge: result and progress of a consumer are kept together through c
   for (const [[sequence], { times }] of manifest.range(consumed)) assertEquals(times, 1, `seed ${seed}, change ${sequence}`);
   await manifest.close();
 });
+
+test("follow: followers that break, are aborted, and see their manifest die or close get every change, the last one again, none twice else", async () => {
+  const seed = 2024;
+  const random = seeded(seed);
+  let file = new MemoryFile();
+  let manifest = await Manifest.open(new MemoryStorage(file), { create: true, idleCheckpoint: 0 });
+  await manifest.createTable(table);
+  const names = Array.from({ length: 6 }, (_, i) => `f${i}`);
+  /** The last change that each has been given, and the first that its file may give next. */
+  const given = new Map(names.map((name) => [name, 0]));
+  const kept = new Map(names.map((name) => [name, 1]));
+  let latest = 0;
+  let ends = { broken: 0, aborted: 0, closed: 0, died: 0 };
+  for (let round = 0; round < 60; round++) {
+    const abort = new AbortController();
+    const loops = names.map(async (name) => {
+      let expected: number | undefined;
+      let seen = 0;
+      const most = random.between(1, 40);
+      const breaks = random.chance(0.4);
+      try {
+        for await (const { sequence } of manifest.follow(name, { signal: abort.signal, pageSize: random.between(1, 20) })) {
+          const where = `seed ${seed}, round ${round}, ${name}`;
+          if (expected === undefined) {
+            assert(sequence >= kept.get(name)! && sequence <= Math.max(1, given.get(name)! + 1), `${where}: ${sequence}`);
+          } else assertEquals(sequence, expected, where);
+          expected = sequence + 1;
+          given.set(name, Math.max(given.get(name)!, sequence));
+          if (random.chance(0.3)) await turns(1);
+          if (breaks && ++seen >= most) {
+            ends.broken++;
+            break;
+          }
+        }
+        // What was done before the break is kept: the next time begins with the change handed out last.
+        kept.set(name, expected! - 1);
+      } catch (error) {
+        const { code } = error as { code?: string };
+        assert(code === "ABORTED" || code === "HANDLE_CLOSED", `seed ${seed}, round ${round}, ${name}: ${error}`);
+        ends = { ...ends, [code === "ABORTED" ? "aborted" : "closed"]: ends[code === "ABORTED" ? "aborted" : "closed"] + 1 };
+      }
+    });
+    for (let i = random.int(30); i > 0; i--, latest++) {
+      const commit = manifest.begin().put(table, latest % 10, { name: "n" }).commit();
+      if (random.chance(0.5)) await commit;
+    }
+    await manifest.sync();
+    await turns(random.int(4));
+    if (random.chance(0.4)) {
+      abort.abort();
+      await Promise.all(loops);
+    } else if (random.chance(0.5)) {
+      // The process dies: what was acknowledged on the way is in the file, the rest comes again.
+      const bytes = file.bytes();
+      await manifest.close();
+      await Promise.all(loops);
+      file = new MemoryFile(bytes);
+      manifest = await Manifest.open(new MemoryStorage(file), { idleCheckpoint: 0 });
+      ends.died++;
+      for (const { name, nextSequence } of manifest.listChangeCursors()) {
+        assert(
+          nextSequence <= Math.max(1, given.get(name)!) + 1,
+          `seed ${seed}, round ${round}: ${name} was moved over a change that nobody was given`,
+        );
+        kept.set(name, nextSequence);
+      }
+      continue;
+    }
+    await manifest.close();
+    await Promise.all(loops);
+    manifest = await Manifest.open(new MemoryStorage(file), { idleCheckpoint: 0 });
+  }
+  assert(Object.values(ends).every((count) => count > 5), JSON.stringify(ends));
+  for (const name of names) {
+    const start = standing(manifest, name)!;
+    assertEquals(await sequencesOf(manifest.changes({ cursor: name })), upTo(latest, start), `seed ${seed}`);
+  }
+  await manifest.close();
+});
