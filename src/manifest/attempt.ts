@@ -15,6 +15,7 @@ import { type Conflict, ReadSet } from "./read_set.ts";
 import type { CommitReceipt } from "./receipt.ts";
 import { checkExpected } from "./sequence_guard.ts";
 import { TransactionReader } from "./transaction_reader.ts";
+import { isVirtual } from "./virtual_tables.ts";
 
 /** One attempt. */
 export class Attempt implements OverlayBase {
@@ -115,6 +116,9 @@ export class Attempt implements OverlayBase {
   /** The reader of a table as the transaction has left it. */
   source(table: AnyTable): TransactionReader {
     this.check();
+    if (isVirtual(table?.name)) {
+      failType(`Cannot read "${table.name}" in a read-write transaction: its rows are computed; read it outside`, { table: table.name });
+    }
     if (this.#staged < this.batch.length) this.#stage();
     return this.#readerOf(this.#readers, table, true);
   }

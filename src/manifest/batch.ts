@@ -30,8 +30,6 @@ export class Batch implements CommitRequest {
   time: number | undefined;
   /** Called before anything is staged; what it throws refuses the transaction. */
   guard: (() => void) | undefined;
-  /** Whether it is a change: not when all its operations are bookkeeping. */
-  change = false;
   /** Calls the commit off while it waits. */
   signal: AbortSignal | undefined;
   /** Tags the change. */
@@ -46,6 +44,8 @@ export class Batch implements CommitRequest {
   /** Number of the first effect of each operation, kept when there is more than one. */
   #starts: number[] | undefined;
   #generations: Generations = NO_GENERATIONS;
+  /** Whether any of them is, or was, bookkeeping. */
+  #bookkeeping = false;
 
   constructor(core: ManifestCore, origin: string | undefined) {
     this.#core = core;
@@ -58,9 +58,18 @@ export class Batch implements CommitRequest {
     return this.#further === undefined ? 1 : 1 + this.#further.length / STRIDE;
   }
 
+  /** Whether it is a change: not when all its operations are bookkeeping. */
+  get change(): boolean {
+    if (!this.#bookkeeping) return true;
+    if (this.#kind?.bookkeeping !== true) return true;
+    const further = this.#further ?? [];
+    for (let at = 0; at < further.length; at += STRIDE) if ((further[at] as OperationKind).bookkeeping !== true) return true;
+    return false;
+  }
+
   /** Adds an operation. */
   add(kind: OperationKind, table: AnyTable, key: unknown, value: unknown): void {
-    if (kind.bookkeeping !== true) this.change = true;
+    if (kind.bookkeeping === true) this.#bookkeeping = true;
     if (this.#kind === undefined) {
       this.#kind = kind;
       this.#table = table;

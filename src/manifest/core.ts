@@ -7,7 +7,7 @@ import { Bindings, type Bound } from "./bindings.ts";
 import { ChangeCodec } from "./change.ts";
 import type { ChangeCache, ChangeCacheId } from "./change_cache.ts";
 import { ChangeCursors } from "./change_cursor.ts";
-import type { ChangeLog, LogRetention } from "./change_log.ts";
+import { ChangeLog, type LogRetention } from "./change_log.ts";
 import { ChangeRecords } from "./change_records.ts";
 import { JobIds } from "./job_ids.ts";
 import { Published } from "./published.ts";
@@ -48,7 +48,7 @@ export class ManifestCore {
     this.store = store;
     this.environment = environment;
     this.bindings = new Bindings(store.kernel);
-    this.staging = new Staging(store, this.bindings, environment, shared.retention);
+    this.staging = new Staging(store, this.bindings, environment, (staging) => new ChangeLog(store, staging, shared.retention));
     this.changes = new ChangeCodec(store.kernel, this.bindings);
     this.log = this.staging.log;
     this.jobIds = new JobIds(store, this.bindings);

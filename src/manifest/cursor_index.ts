@@ -13,8 +13,16 @@ export function unknownCursor(id: number): never {
   fail("CURSOR_UNKNOWN", `Cannot use change cursor ${id}: there is none`, { detail: { cursorId: id } });
 }
 
+/** Cursors as a transaction sees and moves them. */
+export interface CursorRows {
+  /** A row as the transaction has left it; CURSOR_UNKNOWN when there is none. */
+  need(id: number): CursorRecord;
+  /** Notes what the transaction makes of a row. */
+  stage(id: number, row: CursorRecord): void;
+}
+
 /** The change cursors of the newest applied state. */
-export class CursorIndex {
+export class CursorIndex implements CursorRows {
   /** Rises with every change. */
   version = 0;
   /** Called when a row is staged: it must not throw, and not read before the next microtask. */

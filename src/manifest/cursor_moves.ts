@@ -27,7 +27,7 @@ export function checkSequence(sequence: unknown, field: string): number {
  */
 export function stageAcknowledge(staging: Staging, id: number, next: number): void {
   const { log } = staging;
-  const row = log.cursors.need(id);
+  const row = staging.cursors.need(id);
   if (next > log.latest + 1) {
     failRange(`Cannot acknowledge changes before ${next}: the newest is ${log.latest}`, {
       field: "nextSequence",
@@ -38,5 +38,5 @@ export function stageAcknowledge(staging: Staging, id: number, next: number): vo
   if (next <= row.next) return;
   const moved = { ...row, next, updatedAt: staging.now };
   staging.put(staging.bind(cursors), [id], moved, 0, true);
-  log.cursors.stage(id, moved);
+  staging.cursors.stage(id, moved);
 }

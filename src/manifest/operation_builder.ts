@@ -90,7 +90,7 @@ export abstract class OperationBuilder {
    * ```
    */
   acknowledge(cursorId: number, nextSequence: number): this {
-    return this.add(ACKNOWLEDGE, cursors, checkCursorId(cursorId), checkSequence(nextSequence, "nextSequence"));
+    return this[ADD](ACKNOWLEDGE, cursors, checkCursorId(cursorId), checkSequence(nextSequence, "nextSequence"));
   }
 
   // ---- databases --------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import type { AnyTable } from "../schema/schema.ts";
 import { keyText, type View } from "../store/store.ts";
 import type { Bound } from "./bindings.ts";
 import type { ManifestCore } from "./core.ts";
+import { type CursorRows, unknownCursor } from "./cursor_index.ts";
 import { Overlay } from "./overlay.ts";
 import { Staging } from "./staging.ts";
 import type { RowReader } from "./table_reader.ts";
+import { type CursorRecord, cursors } from "./tables/cursors.ts";
 
 /** Where an overlay's operations read. */
 export interface OverlayBase {
@@ -25,12 +27,21 @@ export class OverlayStaging extends Staging {
   /** What they have written. */
   readonly overlay: Overlay = new Overlay();
   readonly #base: OverlayBase;
+  /** Cursors that they have moved. */
+  readonly #moved = new Map<number, CursorRecord>();
   #takeBack: (() => void) | undefined;
 
   constructor(core: ManifestCore, base: OverlayBase) {
-    super(core.store, core.bindings, core.environment);
+    super(core.store, core.bindings, core.environment, () => core.log);
     this.#base = base;
     this.many = true;
+  }
+
+  override get cursors(): CursorRows {
+    return {
+      need: (id) => this.#moved.get(id) ?? this.reader(cursors).get([id]) as CursorRecord | undefined ?? unknownCursor(id),
+      stage: (id, row) => void this.#moved.set(id, row),
+    };
   }
 
   override get view(): View {

@@ -9,7 +9,8 @@ import type { AnyTable, Table } from "../schema/schema.ts";
 import type { Environment } from "../store/environment.ts";
 import { ARENA_START, type Staged, type Store, type View } from "../store/store.ts";
 import type { Bindings, Bound } from "./bindings.ts";
-import { ChangeLog, type LogRetention } from "./change_log.ts";
+import type { ChangeLog } from "./change_log.ts";
+import type { CursorRows } from "./cursor_index.ts";
 import { type KeyRest, PendingRows } from "./pending_rows.ts";
 import { RefcountChanges } from "./refcount_changes.ts";
 import { type RowReader, TableReader } from "./table_reader.ts";
@@ -47,13 +48,19 @@ export class Staging {
   #generations: Map<number, number> | undefined;
   #lastBound: Bound | undefined;
 
-  constructor(store: Store, bindings: Bindings, environment: Environment, retention: LogRetention | undefined) {
+  /** `log`: makes the change log, or gives the one there is. */
+  constructor(store: Store, bindings: Bindings, environment: Environment, log: (staging: Staging) => ChangeLog) {
     this.store = store;
-    this.log = new ChangeLog(store, this, retention);
+    this.log = log(this);
     this.arena = bindings.arena;
     this.#kernel = store.kernel;
     this.#bindings = bindings;
     this.#environment = environment;
+  }
+
+  /** The change cursors as the transaction has left them. */
+  get cursors(): CursorRows {
+    return this.log.cursors;
   }
 
   /** Starts a transaction; `many` when it has more than one operation. */

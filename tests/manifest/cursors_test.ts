@@ -1,6 +1,6 @@
 // Cursors: many at different speeds, one that never moves, limits to how far one may fall behind, and acknowledging within a transaction.
 import { assert, assertEquals } from "@std/assert";
-import { cursors, defineTable, Manifest, ManifestError, type ManifestEvent, text, u53 } from "../../mod.ts";
+import { changeLog, cursors, defineTable, Manifest, ManifestError, type ManifestEvent, text, u53 } from "../../mod.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { WrappedStorage } from "../support/counting_storage.ts";
 import { test } from "../support/harness.ts";
@@ -288,6 +288,35 @@ test("acknowledge: in a batch beyond the journal, which is applied later than it
   await manifest.close();
   manifest = await medium.open();
   assertEquals(manifest.listChangeCursors()[0]!.nextSequence, 10);
+  await manifest.close();
+});
+
+test("acknowledge: in a read-write transaction it is seen by its own reads, goes with a savepoint, and is kept with the result", async () => {
+  const medium = new Medium();
+  let manifest = await medium.open();
+  const { id } = await manifest.registerChangeCursor("a");
+  await commits(manifest, 6);
+  const { receipt } = await manifest.transact((txn) => {
+    txn.acknowledge(id, 3);
+    assertEquals(txn.get(cursors, id)?.next, 3);
+    const before = txn.savepoint();
+    txn.acknowledge(id, 7).put(table, 99, { name: "gone" });
+    assertEquals(txn.get(cursors, id)?.next, 7);
+    txn.rollbackTo(before);
+    txn.acknowledge(id, 2);
+    assertEquals([txn.get(cursors, id)?.next, txn.has(table, 99)], [3, false]);
+  });
+  assertEquals([receipt.sequence, manifest.latestChangeSequence(), manifest.stats().changes.oldest], [0, 6, 3]);
+  await manifest.transact((txn) => void txn.put(table, 99, { name: "kept" }).acknowledge(id, 5));
+  assertEquals(
+    await codeOf(() => manifest.transact((txn) => void txn.put(table, 98, { name: "no" }).acknowledge(id, 9))),
+    "INVALID_ARGUMENT",
+  );
+  assertEquals(await codeOf(() => manifest.transact((txn) => txn.count(changeLog))), "INVALID_ARGUMENT");
+  await manifest.close();
+  manifest = await medium.open();
+  assertEquals([manifest.listChangeCursors()[0]!.nextSequence, manifest.has(table, 99), manifest.has(table, 98)], [5, true, false]);
+  assertEquals((await manifest.fetchChangePage(id)).changes.map(({ sequence }) => sequence), [5, 6, 7]);
   await manifest.close();
 });
 
