@@ -59,11 +59,6 @@ export { type PendingBatch, pendingBatches } from "./src/manifest/tables/pending
 export { type RuntimeState, runtimeStates } from "./src/manifest/tables/runtime_state.ts";
 export type { LogRetention } from "./src/manifest/change_log.ts";
 export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/reclaim.ts";
-export { FlushController, type FlushStats } from "./src/manifest/flush/controller.ts";
-export type { FlushResult } from "./src/manifest/flush/flush_work.ts";
-export { ManifestFlushSink, type ManifestFlushSinkOptions } from "./src/manifest/flush/manifest_sink.ts";
-export type { FlushControllerOptions, FlushEvent, FlushFunction, FlushStage } from "./src/manifest/flush/options.ts";
-export type { FlushRequest, FlushSegment, FlushSink } from "./src/manifest/flush/sink.ts";
 export { memoryStorage } from "./src/manifest/memory_storage.ts";
 
 export {

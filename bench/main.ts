@@ -6,6 +6,7 @@ import type { Contender } from "./contender.ts";
 import { DataSet } from "./data.ts";
 import { machineFacts } from "./machine.ts";
 import { lmdbOpener, measureOpening, OPEN_SIZES, type Opener, WAYBILL_OPENER } from "./opening.ts";
+import { measureOwn, OWN_SIZES } from "./own.ts";
 import { plot, type PlotModules } from "./plot.ts";
 import { type BenchReport, describe, markdown, ratios } from "./report.ts";
 import { load, runAll } from "./rounds.ts";
@@ -80,12 +81,13 @@ try {
     await contender.open(`${folder}/${i}`, data);
   }
   const options = { data, contenders, workloads, sizes: FULL_SIZES, rounds: task.rounds, now: () => performance.now(), report };
-  await load(options);
+  if (workloads.length > 0) await load(options);
   const outcomes = await runAll(options);
   for (const contender of contenders) await contender.close();
   const opening = task.only.includes("S9")
     ? await measureOpening({ openers: makeOpeners(task), sizes: OPEN_SIZES, rounds: task.rounds, folder, now: options.now, report })
     : [];
+  const own = await measureOwn({ only: task.only, sizes: OWN_SIZES, rounds: task.rounds, folder, now: options.now, report });
   const result: BenchReport = {
     startedAt,
     machine: machineFacts(folder),
@@ -94,6 +96,7 @@ try {
     missing: task.missing,
     outcomes: outcomes.map((outcome) => ({ ...outcome, ratios: ratios(outcome, workloads.find(({ id }) => id === outcome.id)!) })),
     opening,
+    own,
   };
   writeFileSync(`${task.folder}/report.json`, JSON.stringify(result, null, 2) + "\n");
   writeFileSync(`${task.folder}/report.md`, markdown(result));

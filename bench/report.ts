@@ -1,6 +1,7 @@
 // Turns outcomes into ratios against the targets and into a Markdown table.
 import type { Contender } from "./contender.ts";
 import { openingMarkdown, type OpenScore } from "./opening.ts";
+import { ownMarkdown, type OwnScore } from "./own.ts";
 import type { Outcome, Score } from "./rounds.ts";
 import type { Target, Workload } from "./workloads.ts";
 
@@ -27,6 +28,8 @@ export interface BenchReport {
   outcomes: (Outcome & { ratios: Ratio[] })[];
   /** S9. */
   opening: OpenScore[];
+  /** S12, S13. */
+  own: OwnScore[];
 }
 
 function isStore(score: Score): boolean {
@@ -93,6 +96,7 @@ export function markdown(report: BenchReport): string {
     });
   }
   if (report.opening.length > 0) lines.push("", openingMarkdown(report.opening).trimEnd());
+  if (report.own.length > 0) lines.push("", ownMarkdown(report.own).trimEnd());
   lines.push("", "Contenders:", "");
   for (const { name, version, options } of report.contenders) lines.push(`- ${name}${version === "" ? "" : ` ${version}`}: ${options}`);
   for (const [name, reason] of Object.entries(report.missing)) lines.push(`- ${name} did not take part: ${reason}`);

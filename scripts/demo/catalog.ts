@@ -4,7 +4,7 @@
 // read again, because a later change could carry the same time. Changed content is a new generation of the file's chunk. Chunk ids are never reused. Records are
 // committed in batches, so memory is bounded: what grows with the folder is one bit for each chunk.
 import type { Stats } from "node:fs";
-import { defineTable, f64, type Manifest, type ManifestTxn, text, u53 } from "../../mod.ts";
+import { chunks as chunkCatalog, defineTable, f64, type Manifest, type ManifestTxn, text, u53 } from "../../mod.ts";
 import type { Digester } from "./digest.ts";
 import type { Progress } from "./progress.ts";
 import { type FoundFile, Walk } from "./walk.ts";
@@ -27,6 +27,9 @@ const files = defineTable({
 
 /** Counters of each cataloged folder. */
 const folders = defineTable({ name: "demo_folders", key: [u53("db")], value: { nextChunk: u53(), nextSnapshot: u53(), passes: u53() } });
+
+/** Kind of the metric that holds how long passes took, in milliseconds. */
+export const PASS_METRIC = 1;
 
 const BATCH_FILES = 1000;
 const BATCH_BYTES = 256 << 20; // content read between commits
@@ -187,17 +190,19 @@ export class Catalog {
     }
   }
 
-  /** Publishes all chunks of the folder as a snapshot and returns its id. */
-  async publish(): Promise<{ snapshot: number; chunks: number }> {
-    const counters = this.#manifest.get(folders, [this.db])!;
-    const snapshot = counters.nextSnapshot;
-    const chunks = [];
-    for (const [[, chunkId]] of this.#manifest.listChunks(this.db)) chunks.push({ chunkId });
-    await this.#manifest.begin()
-      .publishSnapshot([this.db, snapshot], { sourceGeneration: counters.passes, chunks })
-      .put(folders, [this.db], { ...counters, nextSnapshot: snapshot + 1 })
-      .commit();
-    return { snapshot, chunks: chunks.length };
+  /** Publishes all chunks of the folder as a snapshot: one transaction that reads what it writes by, counts the folder's generation and adds the pass to its metric. */
+  async publish(pass: Pass): Promise<{ snapshot: number; chunks: number; generation: number }> {
+    const { value } = await this.#manifest.transact((txn) => {
+      const counters = txn.get(folders, [this.db])!;
+      const snapshot = counters.nextSnapshot;
+      const chunks = txn.keys(chunkCatalog, { prefix: [this.db] }).toArray().map(([, chunkId]) => ({ chunkId }));
+      txn.publishSnapshot([this.db, snapshot], { sourceGeneration: counters.passes, chunks })
+        .put(folders, [this.db], { ...counters, nextSnapshot: snapshot + 1 })
+        .bumpGeneration(this.db)
+        .mergeMetric([this.db, PASS_METRIC], { sum: pass.milliseconds, min: pass.milliseconds, max: pass.milliseconds });
+      return { snapshot, chunks: chunks.length };
+    });
+    return { ...value, generation: this.#manifest.currentGeneration(this.db)! };
   }
 
   /** Drops every snapshot of the folder but the newest; returns their ids. */

@@ -1,7 +1,8 @@
-// The main job from beginning to end: catalog, publish, catalog again, follow the change log, drop, list what may be collected, close, reopen, check.
-import { type ChangeCursor, type CheckReport, type CollectableObject, Manifest } from "../../mod.ts";
-import { Catalog, type Pass } from "./catalog.ts";
+// The main job from beginning to end: catalog and publish, twice, with a consumer that follows the change log all the while; drop, reclaim what nothing lists any more, close, reopen, check.
+import { type CheckReport, type CollectableObject, Manifest } from "../../mod.ts";
+import { Catalog, type Pass, PASS_METRIC } from "./catalog.ts";
 import { Digester } from "./digest.ts";
+import { Feed, type Followed } from "./feed.ts";
 import { bytesText, type Progress, rateText } from "./progress.ts";
 
 /** What to do. */
@@ -16,20 +17,16 @@ export interface DemoOptions {
   progress(title: string): Progress;
 }
 
-/** Changes that a consumer of the change log saw. */
-export interface Followed {
-  changes: number;
-  operations: Record<string, number>;
-  milliseconds: number;
-}
-
 /** What was done. */
 export interface DemoResult {
   passes: Pass[];
   snapshots: number[];
   followed: Followed;
   dropped: number[];
-  collectable: number;
+  /** Stored objects that no snapshot listed any more, and were reclaimed. */
+  reclaimed: number;
+  /** Generation of the folder: one for each snapshot published. */
+  generation: number;
   /** After reopening: files and chunks of the folder in the manifest. */
   filesKept: number;
   chunksKept: number;
@@ -37,24 +34,9 @@ export interface DemoResult {
   fileBytes: number;
 }
 
-const CURSOR = "demo";
-const CHANGES_A_PAGE = 4; // one change holds a batch of files
 const COLLECTABLE_SHOWN = 5;
+const RECLAIM_STEP = 10_000;
 const UNREADABLE_SHOWN = 10;
-
-async function follow(manifest: Manifest, cursor: ChangeCursor, followed: Followed): Promise<void> {
-  const start = performance.now();
-  for (;;) {
-    const page = await manifest.fetchChangePage(cursor.id, CHANGES_A_PAGE);
-    if (page.changes.length === 0) break;
-    for (const { operations } of page.changes) {
-      followed.changes++;
-      for (const { op } of operations) followed.operations[op] = (followed.operations[op] ?? 0) + 1;
-    }
-    await manifest.acknowledgeChanges(cursor.id, page.nextSequence);
-  }
-  followed.milliseconds += performance.now() - start;
-}
 
 function passLines(pass: Pass): string[] {
   const { added, changed, removed, unchanged, read, readBytes, milliseconds } = pass;
@@ -83,14 +65,15 @@ export async function runDemo({ folder, file, print, progress }: DemoOptions): P
   const digester = await Digester.make();
   const passes: Pass[] = [];
   const snapshots: number[] = [];
-  const followed: Followed = { changes: 0, operations: {}, milliseconds: 0 };
+  let followed: Followed;
   let dropped: number[] = [];
+  let reclaimed = 0;
   let db = 0;
 
   {
     await using manifest = await Manifest.open(file, { create: true });
     const catalog = await Catalog.open(manifest, digester, folder);
-    const cursor = await manifest.registerChangeCursor(CURSOR, { start: "oldest" });
+    const feed = new Feed(manifest);
     db = catalog.db;
     const before = catalog.size;
     print(
@@ -105,49 +88,58 @@ export async function runDemo({ folder, file, print, progress }: DemoOptions): P
       passes.push(pass);
       for (const line of passLines(pass)) print(line);
       const start = performance.now();
-      const { snapshot, chunks } = await catalog.publish();
+      const { snapshot, chunks, generation } = await catalog.publish(pass);
       snapshots.push(snapshot);
       const milliseconds = performance.now() - start;
-      print(`  snapshot   ${snapshot} published with ${chunks} chunks in ${milliseconds.toFixed(0)} ms`);
-      await follow(manifest, cursor, followed);
+      print(
+        `  snapshot   ${snapshot} published with ${chunks} chunks in ${milliseconds.toFixed(0)} ms: generation ${generation} of the folder`,
+      );
     }
 
     dropped = await catalog.dropOlder();
-    await follow(manifest, cursor, followed);
+    followed = await feed.end();
     print("Change log");
     const operations = Object.entries(followed.operations).map(([op, count]) => `${count} ${op}`).join(", ");
-    const total = Object.values(followed.operations).reduce((sum, count) => sum + count, 0);
-    print(`  followed   ${followed.changes} changes: ${operations}; ${rateText(total, followed.milliseconds)} operations/s`);
+    print(`  followed   ${followed.changes} changes while they were made, at most ${followed.lag} behind: ${operations}`);
+    print("Reclaim");
     print(`  dropped    snapshot ${dropped.join(", ")}`);
     print(`  collectable ${manifest.countCollectable()} stored objects that no snapshot lists any more`);
     for (const object of manifest.listCollectable({ limit: COLLECTABLE_SHOWN })) print(`    ${objectText(manifest, object)}`);
+    // A catalog stores no copies of the files, so there is nothing to delete but what the manifest knows.
+    for (let left = manifest.countCollectable(); left > 0;) {
+      const { deleted, remaining } = await manifest.reclaim(RECLAIM_STEP, () => {});
+      reclaimed += deleted;
+      left = remaining;
+    }
+    print(`  reclaimed  ${reclaimed}; ${manifest.listUnnamed().length} were never listed by a snapshot`);
   }
 
   print("Close, reopen, check");
   const opening = performance.now();
   await using manifest = await Manifest.open(file);
   const opened = performance.now();
-  const check = await manifest.check();
+  const check = await manifest.check({ level: "deep" });
   const checked = performance.now();
   const catalog = await Catalog.open(manifest, digester, folder);
   const filesKept = catalog.size;
   const chunksKept = manifest.listChunks(db).toArray().length;
-  const collectable = manifest.countCollectable();
   const { fileBytes } = manifest.stats();
   print(`  opened     in ${(opened - opening).toFixed(1)} ms, ${manifest.recovery.clean ? "left by an orderly close" : "recovered"}`);
   print(
-    `  checked    ${check.pages} pages in ${(checked - opened).toFixed(0)} ms: ${
+    `  checked    ${check.pages} pages, and every count and index against its rows, in ${(checked - opened).toFixed(0)} ms: ${
       check.ok ? "no damage" : `${check.problems.length} problems`
     }`,
   );
   for (const { page, reason } of check.problems) print(`    page ${page}: ${reason}`);
+  const generation = manifest.currentGeneration(db) ?? 0;
+  const metric = manifest.getMetric(db, PASS_METRIC);
   print(
     `  holds      ${filesKept} files, ${chunksKept} chunks, ${
       manifest.listSnapshots(db).toArray().length
-    } snapshot, ${collectable} collectable objects`,
+    } snapshot, generation ${generation}; ${metric?.count ?? 0} passes took ${((metric?.sum ?? 0) / 1000).toFixed(2)} s`,
   );
   print(`  file       ${bytesText(fileBytes)}, ${filesKept === 0 ? 0 : Math.round(fileBytes / filesKept)} bytes a cataloged file`);
-  return { passes, snapshots, followed, dropped, collectable, filesKept, chunksKept, check, fileBytes };
+  return { passes, snapshots, followed, dropped, reclaimed, generation, filesKept, chunksKept, check, fileBytes };
 }
 
 function objectText(manifest: Manifest, { originDb, chunkId, generation }: CollectableObject): string {

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { type Contender, foldBytes, type WorkloadId } from "../../bench/contender.ts";
 import { DataSet, type Writes } from "../../bench/data.ts";
 import { measureOpening, openingMarkdown, WAYBILL_OPENER } from "../../bench/opening.ts";
+import { measureOwn, ownMarkdown } from "../../bench/own.ts";
 import { type BenchReport, describe, markdown, ratios } from "../../bench/report.ts";
 import { load, median, type Outcome, runAll } from "../../bench/rounds.ts";
 import { RawSync } from "../../bench/stores/raw_sync.ts";
@@ -85,6 +86,7 @@ test("bench: every workload runs on the store and gives the model's answers", as
       missing: { other: "not there" },
       outcomes: outcomes.map((outcome, i) => ({ ...outcome, ratios: ratios(outcome, WORKLOADS[i]!) })),
       opening: [],
+      own: [],
     };
     assertEquals(report.outcomes.map(({ id, ratios }) => `${id} ${ratios.map(({ against }) => against)}`), [
       "S1 ",
@@ -116,4 +118,16 @@ test("bench: a wrong answer ends the run", async () => {
 test("bench: median is the middle number, or the mean of the middle two", () => {
   assertEquals(median([5, 1, 3]), 3);
   assertEquals(median([4, 1, 3, 2]), 2.5);
+});
+
+test("bench: change log and reference counts are measured, and what was done is checked", async () => {
+  await withFolder(async (folder) => {
+    const sizes = { changes: 250, together: 50, acknowledgements: 5, wakes: 2, chunks: 30 };
+    const scores = await measureOwn({ only: ["S12", "S13"], sizes, rounds: 1, folder, now: ticks(), report: () => {} });
+    assertEquals(scores.map(({ id }) => id), ["S12", "S12", "S12", "S12", "S12", "S12", "S12", "S12", "S13", "S13"]);
+    assert(scores.every(({ rounds }) => rounds.length === 1));
+    const table = ownMarkdown(scores);
+    assert(table.includes("| S13 | publish and drop a snapshot of 10,000 chunks, refcounts/s | 60 k |"), table);
+    assertEquals(await measureOwn({ only: ["S1"], sizes, rounds: 1, folder, now: ticks(), report: () => {} }), []);
+  });
 });

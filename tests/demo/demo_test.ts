@@ -106,7 +106,7 @@ test("runDemo: its counts equal an independent walk, and nothing below the folde
     assertEquals(recorded(first!), [before.files, 0, 0, 1]);
     assertEquals(recorded(second!), [0, 0, 0, 0]);
     assertEquals(countFiles(root), before.files + before.unreadable);
-    assertEquals([result.filesKept, result.chunksKept, result.collectable], [before.files, before.files, 0]);
+    assertEquals([result.filesKept, result.chunksKept, result.reclaimed, result.generation], [before.files, before.files, 0, 2]);
     assertEquals([result.snapshots, result.dropped], [[1, 2], [1]]);
     assertEquals(result.followed.operations["upsertChunk"], before.files);
     assert(result.check.ok);
@@ -152,7 +152,7 @@ test("runDemo: a second run with the same manifest records only what changed", a
     const { operations } = result.followed;
     assertEquals([operations["upsertChunk"], operations["deleteChunk"], operations["publishSnapshot"]], [2, 4, 2]);
     assertEquals([result.snapshots, result.dropped], [[3, 4], [2, 3]]);
-    assertEquals(result.collectable, 5); // what was removed, and the content that was replaced
+    assertEquals(result.reclaimed, 5); // what was removed, and the content that was replaced
     assert(result.check.ok);
 
     const third = await run(root, file);

@@ -2,26 +2,27 @@
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { withFolder } from "../support/folder.ts";
 import { test } from "../support/harness.ts";
 import { runtimePath } from "../support/runtimes.ts";
+import { packageImports } from "../support/source.ts";
 
-const readme = readFileSync("README.md", "utf8").replaceAll("\r\n", "\n");
-const examples = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
+const examples = ["README.md", "docs/manifest.md"].flatMap((path) =>
+  [...readFileSync(path, "utf8").replaceAll("\r\n", "\n").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
+);
 
 /** What an example says that it prints, line by line. */
 function promised(example: string): string[] {
   return [...example.matchAll(/\/\/ prints (.*)$/gm)].flatMap((match) => match[1]!.split(", then "));
 }
 
-test("README.md: every example compiles and prints what it says", async () => {
-  assert(examples.length >= 3);
+test("README.md, docs/manifest.md: every example compiles and prints what it says", async () => {
+  assert(examples.length >= 6);
   await withFolder((folder) => {
     const map = join(folder, "map.json");
-    writeFileSync(map, JSON.stringify({ imports: { "@waybill/manifest": pathToFileURL(resolve("mod.ts")).href } }));
+    writeFileSync(map, JSON.stringify({ imports: packageImports() }));
     // A folder for each: the examples open files of the same name.
     const scripts = examples.map((example, i) => {
       mkdirSync(join(folder, String(i)));
@@ -49,7 +50,17 @@ test("README.md: every example compiles and prints what it says", async () => {
 });
 
 test("README.md: links of the documentation lead to files and headings that exist", () => {
-  for (const path of ["README.md", "CHANGELOG.md", "docs/FORMAT.md", "docs/architecture.md", "tests/README.md"]) {
+  for (
+    const path of [
+      "README.md",
+      "CHANGELOG.md",
+      "docs/FORMAT.md",
+      "docs/architecture.md",
+      "docs/manifest.md",
+      "docs/parity.md",
+      "tests/README.md",
+    ]
+  ) {
     const text = readFileSync(path, "utf8");
     const headings = new Set(
       [...text.matchAll(/^#+ (.*)$/gm)].map((match) => match[1]!.toLowerCase().replace(/[^\w\s-]/g, "").replaceAll(" ", "-")),
@@ -65,7 +76,7 @@ test("README.md: links of the documentation lead to files and headings that exis
 
 test("README.md: its commands are tasks of the project", () => {
   const tasks = JSON.parse(readFileSync("deno.json", "utf8")).tasks as Record<string, { command: string }>;
-  const named = [...readme.matchAll(/(?:deno|deno@[\d.]+) task (\w+)/g)].map((match) => match[1]!);
+  const named = [...readFileSync("README.md", "utf8").matchAll(/(?:deno|deno@[\d.]+) task (\w+)/g)].map((match) => match[1]!);
   assert(named.includes("demo") && named.includes("test"));
   for (const name of named) {
     const script = /\S+\.ts/.exec(tasks[name]?.command ?? "")?.[0];

@@ -2,13 +2,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { withFolder } from "../support/folder.ts";
 import { test } from "../support/harness.ts";
 import { runtimePath } from "../support/runtimes.ts";
-import { sourceFiles } from "../support/source.ts";
+import { packageImports, sourceFiles } from "../support/source.ts";
 
 /** Code blocks in the documentation comments of a file. */
 function examplesOf(path: string): string[] {
@@ -17,11 +16,11 @@ function examplesOf(path: string): string[] {
 }
 
 test("documentation: every example in a comment compiles and runs to its end", async () => {
-  const examples = ["mod.ts", ...sourceFiles("src/manifest")].flatMap(examplesOf);
+  const examples = ["mod.ts", ...sourceFiles("src/manifest"), ...sourceFiles("src/flush")].flatMap(examplesOf);
   assert(examples.length >= 8, `${examples.length} examples`);
   await withFolder((folder) => {
     const map = join(folder, "map.json");
-    writeFileSync(map, JSON.stringify({ imports: { "@waybill/manifest": pathToFileURL(resolve("mod.ts")).href } }));
+    writeFileSync(map, JSON.stringify({ imports: packageImports() }));
     const scripts = examples.map((example, i) => {
       const script = join(folder, `example_${i}.ts`);
       writeFileSync(script, example);

@@ -1,6 +1,13 @@
 // Reads the project's own sources for tests that hold rules about them: what a file imports, and its code without comments and text.
 import { readdirSync, readFileSync } from "node:fs";
-import { posix } from "node:path";
+import { posix, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** The package's entry points as an import map names them: what users write, and the file here. */
+export function packageImports(): Record<string, string> {
+  const { name, exports } = JSON.parse(readFileSync("deno.json", "utf8")) as { name: string; exports: Record<string, string> };
+  return Object.fromEntries(Object.entries(exports).map(([entry, path]) => [name + entry.slice(1), pathToFileURL(resolve(path)).href]));
+}
 
 /** Paths of the TypeScript files below a folder, from the project's root. */
 export function sourceFiles(folder: string): string[] {

@@ -1,5 +1,5 @@
 // Checking arguments of flushes; `action` completes "Cannot …".
-import { failRange, failType } from "../../errors.ts";
+import { failRange, failType } from "../errors.ts";
 import type { FlushSegment } from "./sink.ts";
 
 /** The longest time that every platform's timer takes, milliseconds. */

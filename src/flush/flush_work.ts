@@ -1,5 +1,5 @@
 // One segment on its way through a flush controller, from `enqueue` until its promise is settled.
-import type { ErrorOutcome, ManifestError } from "../../errors.ts";
+import type { ErrorOutcome, ManifestError } from "../errors.ts";
 import type { FlushSegment } from "./sink.ts";
 
 /** What became of a segment that is durable. */

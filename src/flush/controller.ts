@@ -7,7 +7,7 @@
 // - The sink hears of the segments of a database in the order of their targets. It never hears of one while an earlier one that the controller was asked to flush is not durable: those behind a segment
 //   that fails, fail too, and further ones are refused until the earlier one is enqueued again. Otherwise `lastAppliedLsn` would pass log records that are in no chunk.
 // - Every promise is settled; nothing of a segment is left when its promise is: no timer, no listener, no place in the queue.
-import { fail, isManifestError, ManifestError } from "../../errors.ts";
+import { fail, isManifestError, ManifestError } from "../errors.ts";
 import { boundedCall, delay, waitFor } from "./bounded_call.ts";
 import { checkObject, checkSegment, checkSignal, checkWhole } from "./check.ts";
 import { type FlushResult, FlushWork } from "./flush_work.ts";
@@ -53,7 +53,8 @@ const DOUBLINGS = 31;
  *
  * @example
  * ```ts
- * import { FlushController, Manifest, ManifestFlushSink, memoryStorage } from "@waybill/manifest";
+ * import { Manifest, memoryStorage } from "@waybill/manifest";
+ * import { FlushController, ManifestFlushSink } from "@waybill/manifest/flush";
  *
  * await using manifest = await Manifest.open(memoryStorage(), { create: true });
  * await manifest.begin().putDb(1, { name: "events" }).commit();

@@ -1,6 +1,6 @@
 // Waiting that can be ended: by a signal, or by the environment's timer. Nothing stays behind, neither a listener nor a timer nor a rejection that nobody sees.
-import { ManifestError } from "../../errors.ts";
-import type { Environment, Timer } from "../../store/environment.ts";
+import { ManifestError } from "../errors.ts";
+import type { Environment, Timer } from "../store/environment.ts";
 
 /**
  * Waits until `done` is called. `begin` says whom to call and returns how to take that back, which happens when the signal is aborted: then the wait rejects with its reason.

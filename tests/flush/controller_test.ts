@@ -1,9 +1,10 @@
 // The flush controller over a sink in memory: order, bounds, retries, interruptions, the end.
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { FlushController, type FlushControllerOptions, type FlushSegment, ManifestError } from "../../mod.ts";
+import { ManifestError } from "../../mod.ts";
+import { FlushController, type FlushControllerOptions, type FlushSegment } from "../../src/flush/mod.ts";
 import { test } from "../support/harness.ts";
-import { Bench, Gate, MemorySink, settle, track } from "./flush_parts.ts";
-import { codeOf, errorOf } from "./open_manifest.ts";
+import { Bench, Gate, MemorySink, settle, track } from "./parts.ts";
+import { codeOf, errorOf } from "../manifest/open_manifest.ts";
 
 const broken = (): never => {
   throw new Error("broken");

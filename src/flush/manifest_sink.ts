@@ -2,11 +2,11 @@
 //
 // Invariants: what `apply` resolves with is durable, in every durability mode; `lastAppliedLsn` and `lastSealedSegment` never go back. Each change is a read-write transaction, so that other writers of the
 // same row are neither lost nor overwritten.
-import { fail } from "../../errors.ts";
-import { type Environment, systemEnvironment } from "../../store/environment.ts";
-import type { Manifest } from "../manifest.ts";
-import type { FlushGate, WalState } from "../tables/wal_states.ts";
-import type { Transaction } from "../transaction.ts";
+import { fail } from "../errors.ts";
+import { type Environment, systemEnvironment } from "../store/environment.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import type { FlushGate, WalState } from "../manifest/tables/wal_states.ts";
+import type { Transaction } from "../manifest/transaction.ts";
 import { checkObject, checkSegment, checkSignal, checkWhole } from "./check.ts";
 import type { FlushRequest, FlushSink } from "./sink.ts";
 
@@ -31,7 +31,8 @@ function stateOf(txn: Transaction, db: number, action: string): Partial<WalState
  *
  * @example
  * ```ts
- * import { Manifest, ManifestFlushSink, memoryStorage } from "@waybill/manifest";
+ * import { Manifest, memoryStorage } from "@waybill/manifest";
+ * import { ManifestFlushSink } from "@waybill/manifest/flush";
  *
  * await using manifest = await Manifest.open(memoryStorage(), { create: true });
  * await manifest.begin().putDb(1, { name: "events" }).commit();

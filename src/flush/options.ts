@@ -1,6 +1,6 @@
 // How a flush controller is made, and what it tells.
-import type { ManifestErrorFields } from "../../errors.ts";
-import { type Environment, systemEnvironment } from "../../store/environment.ts";
+import type { ManifestErrorFields } from "../errors.ts";
+import { type Environment, systemEnvironment } from "../store/environment.ts";
 import { checkFunction, checkObject, checkTime, checkWhole } from "./check.ts";
 import type { FlushSegment, FlushSink } from "./sink.ts";
 

@@ -1,5 +1,6 @@
 // Flushing into a manifest: what "wal_state" says afterwards, and after opening again.
 import { assert, assertEquals } from "@std/assert";
+import { Manifest, type WalState } from "../../mod.ts";
 import {
   FlushController,
   type FlushControllerOptions,
@@ -7,16 +8,14 @@ import {
   type FlushResult,
   type FlushSegment,
   type FlushSink,
-  Manifest,
   ManifestFlushSink,
-  type WalState,
-} from "../../mod.ts";
+} from "../../src/flush/mod.ts";
 import { SimDisk } from "../support/crash_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { type Random, seeded } from "../support/random.ts";
-import { Gate, settle, Timers, track, type Tracked } from "./flush_parts.ts";
-import { codeOf, Medium } from "./open_manifest.ts";
+import { Gate, settle, Timers, track, type Tracked } from "./parts.ts";
+import { codeOf, Medium } from "../manifest/open_manifest.ts";
 
 const broken = (): never => {
   throw new Error("broken");

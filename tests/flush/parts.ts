@@ -1,8 +1,8 @@
 // What the tests of flushing share: an environment that counts its timers, gates, promises that can be looked at, a sink in memory.
 import { assert } from "@std/assert";
 import { setImmediate } from "node:timers";
+import { type Environment, isManifestError, type ManifestErrorFields } from "../../mod.ts";
 import {
-  type Environment,
   FlushController,
   type FlushControllerOptions,
   type FlushEvent,
@@ -10,9 +10,7 @@ import {
   type FlushResult,
   type FlushSegment,
   type FlushSink,
-  isManifestError,
-  type ManifestErrorFields,
-} from "../../mod.ts";
+} from "../../src/flush/mod.ts";
 import { testEnvironment } from "../support/environment.ts";
 
 /** Lets everything run that waits neither for a timer nor for a gate. */
