@@ -27,6 +27,7 @@ export const EVERY_OPERATION: readonly (readonly [name: OperationName, call: (tx
   ["putJob", (txn) => txn.putJob(1, { kind: "flush", db: 1 })],
   ["putJob", (txn) => txn.putJob(2, { kind: "upload", db: 2 })],
   ["putJob", (txn) => txn.putJob(3, { kind: "gc" })],
+  ["putJob", (txn) => txn.putJob(4, { kind: "gc" })],
   ["updateJobState", (txn) => txn.updateJobState(1, "in-flight")],
   ["deletePendingJob", (txn) => txn.deletePendingJob(2)],
   ["upsertPendingJob", (txn) => txn.upsertPendingJob(2)],
