@@ -98,7 +98,7 @@ test("item 8: what the journal holds is applied once, also when recovery is kill
   const random = seeded(8), seen = new Set<number>();
   for (let at = 0; at <= recovering.calls; at++) {
     for (const image of recovering.images(at, random, 4, seen)) {
-      await using crashed = await Subject.over(image);
+      await using crashed = await Subject.reopened(image);
       const manifest = await crashed.reopen(); // recovered, closed, opened: nothing is left to apply
       assertEquals(manifest.recovery.frames, 0);
       assertEquals(stateOf(manifest), expected, `killed after call ${at} of ${recovering.calls}`);
@@ -122,7 +122,7 @@ test("item 9: a commit whose sync failed is of unknown outcome, and its id tells
     assertEquals((await errorOf(() => subject.manifest.begin().put(owners, 3, { team: "late" }).commit())).outcome, "not_applied");
     const found = new Set<string>();
     for (const image of subject.disk.images(subject.disk.calls, seeded(9), 40)) {
-      await using crashed = await Subject.over(image);
+      await using crashed = await Subject.reopened(image);
       const first = (await crashed.manifest.resolve(commitId)).state;
       const manifest = await crashed.reopen();
       const { state } = await manifest.resolve(commitId);
@@ -151,7 +151,7 @@ test("item 9: a commit that was not applied is never applied later, and leaves n
   assertEquals(sequence, 2);
   const random = seeded(10);
   for (const image of disk.images(disk.calls, random, 20)) {
-    await using crashed = await Subject.over(image);
+    await using crashed = await Subject.reopened(image);
     const again = await crashed.reopen();
     assertEquals(again.range(owners).toArray(), [[[1], { team: "before" }], [[3], { team: "room again" }]]);
     assertEquals([(await again.resolve(commitId)).state, again.latestChangeSequence()], ["not_applied", 2]);

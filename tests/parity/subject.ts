@@ -1,6 +1,6 @@
 // What the parity tests share: a manifest on a simulated disk, opened again in order or behind a power loss, and its whole state as plain data.
 //
-// Every parity test calls `reopen` or `crashAndReopen` and asserts behind it: tests/parity/table_test.ts looks at that.
+// Every parity test calls one of the four that open again (`reopen`, `crashAndReopen`, `reopened`, `reopenFile`) and asserts behind it: tests/parity/table_test.ts looks at that.
 import { type Change, Manifest, type ManifestOptions } from "../../mod.ts";
 import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
 import { SimDisk } from "../support/crash_storage.ts";
@@ -26,8 +26,8 @@ export class Subject {
     return subject;
   }
 
-  /** A manifest over bytes, as an opening for writing finds them. */
-  static async over(bytes: Uint8Array, options: ManifestOptions = {}): Promise<Subject> {
+  /** A manifest opened again from the bytes that another one has left. */
+  static async reopened(bytes: Uint8Array, options: ManifestOptions = {}): Promise<Subject> {
     const subject = new Subject();
     subject.disk = new SimDisk(bytes);
     subject.#options = options;
@@ -61,6 +61,11 @@ export class Subject {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manifest.close();
   }
+}
+
+/** Opens the manifest of a file that another opening has left. */
+export function reopenFile(path: string, options: ManifestOptions = {}): Promise<Manifest> {
+  return Manifest.open(path, options);
 }
 
 /** Everything that the tables of a manifest hold, the user's too. */
