@@ -54,6 +54,31 @@ test("defect 2.7.3: a dead consumer can be unregistered, and then keeps no log",
   assertEquals((await manifest.fetchChangePage(alive.id)).changes.map(({ sequence }) => sequence), [101]);
 });
 
+test("defect 2.7.3: a dead consumer with a maxLag pins no more than that, and is told what it lost", async () => {
+  await using subject = await Subject.make();
+  const { id } = await subject.manifest.registerChangeCursor("dead", { maxLag: 20 });
+  await commit(subject.manifest, 400);
+  const manifest = await subject.reopen();
+  const { oldest, latest } = manifest.stats().changes;
+  assert(latest - oldest < 20 + 64 + 1, `${oldest} to ${latest}`);
+  assertEquals((await errorOf(() => manifest.fetchChangePage(id))).code, "CURSOR_TRUNCATED");
+});
+
+test("defect 2.7.4: waiting for a generation ends at its deadline on a store where nothing happens", async () => {
+  await using subject = await Subject.make();
+  await subject.manifest.begin().bumpGeneration(1, 3).commit();
+  const manifest = await subject.reopen();
+  const waiting = errorOf(() => manifest.waitForGeneration(1, 4, { timeoutMs: 50 }));
+  let ended = false;
+  void waiting.then(() => ended = true);
+  subject.environment.advance(49);
+  for (let i = 0; i < 20; i++) await undefined;
+  assertEquals(ended, false);
+  subject.environment.advance(1);
+  assertEquals((await waiting).code, "TIMEOUT");
+  assertEquals(await manifest.waitForGeneration(1, 3, { timeoutMs: 50 }), 3);
+});
+
 test("defect 2.7.5: a commit that was refused does not come back with the next opening, nor moves the sequence", async () => {
   await using subject = await Subject.make();
   await commit(subject.manifest, 3);

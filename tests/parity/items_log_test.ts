@@ -137,3 +137,36 @@ test("item 25: unregistering a cursor releases the log", async () => {
   assert(oldest(manifest) > 295, `${oldest(manifest)}`);
   assertEquals([manifest.listChangeCursors(), (await errorOf(() => manifest.fetchChangePage(id))).code], [[], "CURSOR_UNKNOWN"]);
 });
+
+test("item 25: a cursor with maxLag loses what is too old and is told so, and the others lose nothing", async () => {
+  await using subject = await Subject.make({ logRetention: { changes: 5 } });
+  const dead = await subject.manifest.registerChangeCursor("dead", { maxLag: 40 });
+  await commit(subject.manifest, 30);
+  assertEquals(oldest(await subject.reopen()), 1);
+  await commit(subject.manifest, 200);
+  const manifest = await subject.reopen();
+  const first = oldest(manifest);
+  assert(first > 100 && first <= 191, `${first}`);
+  const error = await errorOf(() => manifest.fetchChangePage(dead.id));
+  assertEquals([error.code, error.detail.nextSequence, error.detail.oldestSequence, error.detail.latestSequence], [
+    "CURSOR_TRUNCATED",
+    1,
+    first,
+    230,
+  ]);
+});
+
+test("item 26: a cursor behind the truncation is told at each fetch, until it acknowledges the gap", async () => {
+  await using subject = await Subject.make();
+  const lost = await subject.manifest.registerChangeCursor("lost", { maxLag: 10 });
+  await commit(subject.manifest, 300);
+  let manifest = await subject.reopen();
+  for (let i = 0; i < 2; i++) assertEquals((await errorOf(() => manifest.fetchChangePage(lost.id))).code, "CURSOR_TRUNCATED");
+  manifest = await subject.crashAndReopen();
+  const { detail } = await errorOf(() => manifest.fetchChangePage(lost.id));
+  await manifest.acknowledgeChanges(lost.id, detail.oldestSequence as number);
+  manifest = await subject.reopen();
+  assertEquals((await fetched(manifest, lost.id))[0], detail.oldestSequence);
+  const late = await manifest.registerChangeCursor("late", { start: 1 });
+  assertEquals(late.gap, { first: 1, last: late.nextSequence - 1 });
+});

@@ -112,12 +112,15 @@ test("item 18: there is no temporary file: a folder holds the manifest and its l
 test("item 19: a clean close is told from a crash", async () => {
   await using subject = await Subject.make();
   await subject.manifest.begin().putDb(1, { name: "a" }).commit();
-  assertEquals((await subject.reopen()).recovery.clean, true);
+  assertEquals((await subject.reopen()).crashDetected, false);
   await subject.manifest.begin().putDb(2, { name: "b" }).commit();
-  assertEquals((await subject.crashAndReopen()).recovery.clean, false);
-  assertEquals((await subject.reopen()).recovery.clean, true);
+  assertEquals((await subject.crashAndReopen()).crashDetected, true);
+  assertEquals((await subject.reopen()).crashDetected, false);
   // Opening alone, without a commit, sets the sentinel too.
-  assertEquals((await subject.crashAndReopen()).recovery.clean, false);
+  assertEquals((await subject.crashAndReopen()).crashDetected, true);
+  await subject.manifest.close();
+  const reader = await subject.reopen({ readOnly: true, create: false });
+  assertEquals([reader.crashDetected, reader.runtimeState()], [false, undefined]);
   assertEquals(subject.manifest.listDbs().toArray().length, 2);
 });
 

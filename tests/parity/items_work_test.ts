@@ -153,7 +153,7 @@ test("item 44: a generation rises by its increments, the receipt says to what, a
   await using subject = await Subject.make();
   const receipts = [];
   for (const increment of [1, 5, 0, 2]) receipts.push((await subject.manifest.begin().bumpGeneration(3, increment).commit()).generations);
-  assertEquals(receipts, [{ 3: 1 }, { 3: 6 }, {}, { 3: 8 }]);
+  assertEquals(receipts, [{ 3: 1 }, { 3: 6 }, { 3: 6 }, { 3: 8 }]); // an empty commit answers with what there is
   const both = await subject.manifest.begin().bumpGeneration(3).bumpGeneration(4, 2).bumpGeneration(3).commit();
   assertEquals(both.generations, { 3: 10, 4: 2 });
   await subject.manifest.begin().bumpGeneration(5, Number.MAX_SAFE_INTEGER - 1).commit();
