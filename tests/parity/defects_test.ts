@@ -215,6 +215,18 @@ test("defect 2.7.10: a fork sees the commits accepted before it and none accepte
   assertEquals(manifest.getDb(2)?.name, "b");
 });
 
+test("defect 2.7.10: a read-write transaction sees what was accepted before it, and its answer waits until that is durable", async () => {
+  await using subject = await Subject.make({ syncMode: "async" });
+  await subject.manifest.begin().putDb(1, { name: "a" }).commit();
+  const queued = subject.manifest.begin().putDb(2, { name: "queued" }).commit();
+  const order: string[] = [];
+  void queued.then(() => order.push("queued"));
+  const { value } = await subject.manifest.transact((txn) => txn.getDb(2)?.name);
+  order.push("read");
+  const manifest = await subject.crashAndReopen();
+  assertEquals([value, order, manifest.getDb(2)?.name], ["queued", ["queued", "read"], "queued"]);
+});
+
 test("defect 2.7.11: every chunk is found and not only the last, and a batch that fails in its middle leaves nothing", async () => {
   await using subject = await Subject.make();
   const txn = subject.manifest.begin().putDb(1, { name: "a" }).putDb(2, { name: "b" });
