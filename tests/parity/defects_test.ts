@@ -51,6 +51,7 @@ test("defect 2.7.3: a dead consumer can be unregistered, and then keeps no log",
   await commit(subject.manifest, 1);
   const manifest = await subject.reopen();
   assert(manifest.stats().changes.oldest >= 101);
+  assertEquals(manifest.listChangeCursors().map(({ name }) => name), ["alive"]);
   assertEquals((await manifest.fetchChangePage(alive.id)).changes.map(({ sequence }) => sequence), [101]);
 });
 
@@ -156,7 +157,9 @@ test("defect 2.7.8: a file is called clean only when everything that was accepte
   const subject = await Subject.make();
   await commit(subject.manifest, 1);
   const from = subject.disk.calls;
-  const accepted = Array.from({ length: 20 }, (_, i) => subject.manifest.begin().put(owners, 100 + i, { team: "accepted" }).commit());
+  const put = (id: number): Promise<unknown> => subject.manifest.begin().put(owners, id, { team: "accepted" }).commit();
+  const accepted = [...Array.from({ length: 10 }, (_, i) => put(100 + i)), subject.manifest.checkpoint()];
+  for (let i = 10; i < 20; i++) accepted.push(put(100 + i));
   const closing = subject.manifest.close(); // while they are on their way
   await Promise.all([...accepted, closing]);
   let clean = 0;
