@@ -7,7 +7,7 @@ import {
   type FlushSegment,
   type FlushSink,
   ManifestFlushSink,
-} from "../../mod.ts";
+} from "../../src/flush/mod.ts";
 import { errorOf } from "../manifest/open_manifest.ts";
 import { test } from "../support/harness.ts";
 import { Subject } from "./subject.ts";
