@@ -373,7 +373,7 @@ export class Manifest extends Reader {
 
   /**
    * Deletes up to `limit` stored objects that no snapshot lists and nobody holds. First they are condemned, durably: from then on no snapshot can list them. Then `deleteObject` is called for each; it
-   * must be idempotent, because after a crash it is called again. Then their rows go, with the chunk or delta that still names them. Calls wait for each other.
+   * must be idempotent, because after a crash it is called again. Then their rows go, with the chunk or delta that still names them. Calls at the same time take different objects.
    *
    * Throws CALLBACK_FAILED when `deleteObject` has failed for some: the others are done, those stay condemned, and the next call begins with them.
    *
