@@ -196,8 +196,9 @@ export class Reclaimer {
     const { before, unnamedBefore, parallel = PARALLEL, signal } = options;
     checkTime("before", before);
     checkTime("unnamedBefore", unnamedBefore);
-    if (typeof parallel !== "number" || !Number.isInteger(parallel) || parallel < 1) {
-      failRange("Cannot reclaim: parallel is not a whole number from 1 on", { field: "parallel" });
+    if (typeof parallel !== "number") failType("Cannot reclaim: parallel is not a number", { field: "parallel" });
+    if (!Number.isInteger(parallel) || parallel < 1) {
+      failRange("Cannot reclaim: parallel is not a whole number from 1 on", { field: "parallel", value: parallel });
     }
     if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
       failType("Cannot reclaim: the signal is not an AbortSignal", { field: "signal" });
