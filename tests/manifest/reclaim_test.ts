@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Manifest, refcounts, remoteNamespaces, type StoredObject } from "../../mod.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
-import { casesOf, INTRUDERS, OUTCOMES, prepare, ReclaimMatrix, STAGES, ways } from "../support/reclaim_matrix.ts";
+import { casesOf, INTRUDERS, OUTCOMES, prepare, ReclaimMatrix, STAGES } from "../support/reclaim_matrix.ts";
 import { codeOf, errorOf, Medium } from "./open_manifest.ts";
 
 /** A manifest in which the objects of `count` chunks, generation 1, have been listed and are no more. */
@@ -33,11 +33,7 @@ async function reopened(manifest: Manifest, medium: Medium): Promise<Manifest> {
 
 test("reclaim: killed at every storage call and deletion, with every outcome of deleteObject and every intruder at every stage, deletes nothing live and forgets nothing dead", async () => {
   const matrix = new ReclaimMatrix(await prepare());
-  const all = ways();
-  // Each case in one of the ways to call reclaim, every outcome, stage and intruder in many of them; the proof at full size takes all.
-  for (const [index, run] of casesOf(all[0]!).entries()) {
-    await matrix.run({ ...run, ...all[(index * 7 + Math.floor(index / all.length)) % all.length]! });
-  }
+  for (const run of casesOf(1)) await matrix.run(run);
   const { runs, points, states } = matrix.coverage;
   console.log(`${runs} runs, ${points} crash points, ${states} distinct states`);
   assertEquals(runs, Object.keys(OUTCOMES).length * (1 + (Object.keys(INTRUDERS).length - 1) * STAGES.length));

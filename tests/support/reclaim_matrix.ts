@@ -51,8 +51,8 @@ export type Outcome = keyof typeof OUTCOMES;
 interface Intruder {
   /** Places in COLLECTABLE that it cannot have while they are condemned. */
   readonly targets: readonly number[];
-  /** What it gets when they are gone. Default: it is done. */
-  readonly gone?: "NOT_FOUND";
+  /** The place whose row it needs: NOT_FOUND when that object is gone, and its row with it. */
+  readonly needs?: number;
   /** What it uploads behind its commit when they are gone, or in any case. */
   readonly uploads?: { gone?: StoredObject; always?: StoredObject };
   /** Its operations; none: it calls reclaim twice. */
@@ -62,28 +62,28 @@ interface Intruder {
 /** Who else is at work. */
 export const INTRUDERS: Readonly<Record<string, Intruder>> = {
   "nobody": { targets: [], operations: (txn) => txn },
-  "publish": { targets: [0], gone: "NOT_FOUND", operations: (txn) => txn.publishSnapshot([1, 20], { chunks: [{ chunkId: 0 }] }) },
-  "publish another": { targets: [2], gone: "NOT_FOUND", operations: (txn) => txn.publishSnapshot([1, 20], { chunks: [{ chunkId: 2 }] }) },
+  "publish": { targets: [0], needs: 0, operations: (txn) => txn.publishSnapshot([1, 20], { chunks: [{ chunkId: 0 }] }) },
+  "publish another": { targets: [2], needs: 2, operations: (txn) => txn.publishSnapshot([1, 20], { chunks: [{ chunkId: 2 }] }) },
   "publish in the fork": {
     targets: [2],
-    gone: "NOT_FOUND",
+    needs: 2,
     operations: (txn) => txn.publishSnapshot([2, 20], { chunks: [{ chunkId: 2 }] }),
   },
   "publish over a snapshot": {
     targets: [0],
-    gone: "NOT_FOUND",
+    needs: 0,
     operations: (txn) => txn.publishSnapshot([1, 5], { chunks: [{ chunkId: 4 }, { chunkId: 0 }] }),
   },
   "publish a delta": {
     targets: [3],
-    gone: "NOT_FOUND",
+    needs: 3,
     operations: (txn) => txn.publishSnapshot([1, 20], { chunks: [{ chunkId: 3, deltaId: 7 }] }),
   },
   "fork": { targets: [0, 2, 3], operations: (txn) => txn.forkDb(1, 4, {}) },
   "fork the fork": { targets: [2], operations: (txn) => txn.forkDb(2, 4, {}) },
   "fork and publish": {
     targets: [0, 2, 3],
-    gone: "NOT_FOUND",
+    needs: 2,
     operations: (txn) => txn.forkDb(1, 4, {}).publishSnapshot([4, 1], { chunks: [{ chunkId: 2 }] }),
   },
   "hold": { targets: [0], uploads: { gone: A }, operations: (txn) => txn.adjustRefcount(A, 1) },
@@ -118,21 +118,35 @@ export interface Run {
   readonly durability: DurabilityMode;
 }
 
-/** All cases of a way to call reclaim. */
-export function casesOf(way: Pick<Run, "limit" | "parallel" | "atOnce" | "durability">): Run[] {
+/** How reclaim is called. */
+type Way = Pick<Run, "limit" | "parallel" | "atOnce" | "durability">;
+
+/** Every outcome, stage and intruder, each in `each` of all ways to call reclaim, by turns. */
+export function casesOf(each: number): Run[] {
+  const all = ways();
   const runs: Run[] = [];
-  for (const intruder of Object.keys(INTRUDERS)) {
-    for (const stage of STAGES) {
-      if (intruder === "nobody" && stage !== "before") continue;
-      for (const outcome of Object.keys(OUTCOMES) as Outcome[]) runs.push({ intruder, stage, outcome, ...way });
+  for (const [index, one] of cases().entries()) {
+    for (let turn = 0; turn < each; turn++) {
+      runs.push({ ...one, ...all[(index * 7 + Math.floor(index / all.length) + turn * 11) % all.length]! });
     }
   }
   return runs;
 }
 
-/** Every way to call reclaim that the runs know: limits below, at and above the number of objects. */
-export function ways(): Pick<Run, "limit" | "parallel" | "atOnce" | "durability">[] {
-  const out = [];
+function cases(): Omit<Run, keyof Way>[] {
+  const runs: Omit<Run, keyof Way>[] = [];
+  for (const intruder of Object.keys(INTRUDERS)) {
+    for (const stage of STAGES) {
+      if (intruder === "nobody" && stage !== "before") continue;
+      for (const outcome of Object.keys(OUTCOMES) as Outcome[]) runs.push({ intruder, stage, outcome });
+    }
+  }
+  return runs;
+}
+
+/** Limits below, at and above the number of objects; 60 in all. */
+function ways(): Way[] {
+  const out: Way[] = [];
   for (const durability of ["sync", "relaxed", "none"] as const) {
     for (const limit of [1, 2, 4, 10]) {
       for (const [parallel, atOnce] of [[1, true], [1, false], [2, false], [8, true], [8, false]] as const) {
@@ -197,10 +211,9 @@ function stateAt(place: number, { stage, limit, outcome }: Run): "collectable" |
 }
 
 function expected(run: Run): string {
-  const { targets, gone } = INTRUDERS[run.intruder]!;
-  const states = targets.map((place) => stateAt(place, run));
-  if (states.includes("condemned")) return "OBJECT_CONDEMNED";
-  return gone !== undefined && states.includes("gone") ? gone : "done";
+  const { targets, needs } = INTRUDERS[run.intruder]!;
+  if (targets.some((place) => stateAt(place, run) === "condemned")) return "OBJECT_CONDEMNED";
+  return needs !== undefined && stateAt(needs, run) === "gone" ? "NOT_FOUND" : "done";
 }
 
 /** The stored objects beside the manifest: every change with the disk calls made before it. */
