@@ -1,7 +1,7 @@
 // The deep check: what the manifest's tables say of each other, in one state.
 //
 // In one sentence: every record reads back as what was written; the change log has no gap and every cursor stands within it; every count is what the snapshots give; every index holds
-// exactly what its rows say; nothing belongs to a database that does not exist.
+// exactly what its rows say; nothing belongs to a database that does not exist, and no row names an object that is not known.
 import { TABLE_ID_CHANGES } from "../../assembly/format.ts";
 import { isManifestError } from "../errors.ts";
 import type { AnyTable, Table } from "../schema/schema.ts";
@@ -48,7 +48,7 @@ export class DeepCheck {
   async run(): Promise<void> {
     await this.#records();
     await this.#log();
-    for (const part of [this.#cursors, this.#counts, this.#objectStates, this.#jobs, this.#owners]) {
+    for (const part of [this.#cursors, this.#counts, this.#objectStates, this.#jobs, this.#owners, this.#catalog]) {
       try {
         await part.call(this);
       } catch (error) {
@@ -221,6 +221,30 @@ export class DeepCheck {
         last = db;
         await this.#pause();
       }
+    }
+  }
+
+  /** Every object that a chunk or delta names is known; a database whose rows name objects of others says so, because reclaim looks there. */
+  async #catalog(): Promise<void> {
+    const silent = new Set<number>();
+    for (const [[db], row] of this.#entries(databases)) if (!row.foreign) silent.add(db);
+    const look = (
+      table: AnyTable,
+      db: number,
+      originDb: number,
+      object: readonly [chunk: number, generation: number, delta: number],
+    ): void => {
+      const key = [originDb, ...object] as const;
+      if (!this.#has(refcounts, key)) this.#problem(table, `a row of database ${db} names object ${key.join("/")}, which is not known`);
+      if (originDb !== db && silent.delete(db)) this.#problem(databases, `database ${db} names objects of others and does not say so`);
+    };
+    for (const [[db, chunk], { generation, originDb = db }] of this.#entries(chunks)) {
+      look(chunks, db, originDb, [chunk, generation, -1]);
+      await this.#pause();
+    }
+    for (const [[db, chunk, generation, delta], { originDb = db }] of this.#entries(chunkDeltas)) {
+      look(chunkDeltas, db, originDb, [chunk, generation, delta]);
+      await this.#pause();
     }
   }
 }

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type AnyTable,
   type CheckReport,
+  chunkDeltas,
   chunks,
   collectable,
   cursors,
@@ -151,7 +152,11 @@ const RULES: Record<
   },
   "an object that is listed and not counted": {
     rows: (plant) => plant.delete(refcounts, [1, 0, 1, 3]),
-    finds: [["gc_refcounts", "object 1/0/1/3 is listed and not counted", 2, 0]],
+    finds: [
+      ["gc_refcounts", "object 1/0/1/3 is listed and not counted", 2, 0],
+      ["chunk_delta_index", "a row of database 1 names object 1/0/1/3, which is not known"],
+      ["chunk_delta_index", "a row of database 2 names object 1/0/1/3, which is not known"],
+    ],
   },
   "a snapshot that was taken away": {
     rows: (plant) => plant.delete(snapshots, [1, 2]),
@@ -290,7 +295,28 @@ const RULES: Record<
   },
   "a chunk of no database": {
     rows: (plant) => plant.put(chunks, [7, 0], CHUNK).put(chunks, [7, 1], CHUNK),
-    finds: [["chunk_catalog", "rows belong to database 7, which does not exist"]],
+    finds: [
+      ["chunk_catalog", "rows belong to database 7, which does not exist"],
+      ["chunk_catalog", "a row of database 7 names object 7/0/0/-1, which is not known"],
+      ["chunk_catalog", "a row of database 7 names object 7/1/0/-1, which is not known"],
+    ],
+  },
+  "a chunk whose object is not known": {
+    rows: (plant) => plant.put(chunks, [1, 9], CHUNK),
+    finds: [["chunk_catalog", "a row of database 1 names object 1/9/0/-1, which is not known"]],
+  },
+  "a delta whose object is not known": {
+    rows: (plant) => plant.put(chunkDeltas, [1, 0, 1, 9], { fileName: "f", sizeBytes: 0, residency: { at: "local" } }),
+    finds: [["chunk_delta_index", "a row of database 1 names object 1/0/1/9, which is not known"]],
+  },
+  "a database that names objects of others and does not say so": {
+    rows: (plant) =>
+      plant.put(chunks, [1, 0], { ...CHUNK, generation: 0, originDb: 8 }).put(refcounts, [8, 0, 0, -1], {
+        strong: 0,
+        held: 1,
+        state: "live",
+      }),
+    finds: [["db", "database 1 names objects of others and does not say so"]],
   },
   "a log's state and a snapshot of no database": {
     rows: (plant) =>
