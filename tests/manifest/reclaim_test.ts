@@ -316,6 +316,35 @@ test("reclaim: a condemned object is refused to upsertChunk, publishSnapshot, fo
   await manifest.close();
 });
 
+test("reclaim: a read-write transaction that has listed an object before it was condemned is refused at its commit, one that commits before keeps it", async () => {
+  const medium = new Medium();
+  let manifest = await withCollectable(2, medium);
+  let go = (): void => {};
+  const gate = new Promise<void>((resolve) => go = resolve);
+  let reached = (): void => {};
+  const listing = new Promise<void>((resolve) => reached = resolve);
+  const publish = (chunkId: number, wait: Promise<void> | undefined) =>
+    manifest.transact(async (txn) => {
+      txn.publishSnapshot([1, 10 + chunkId], { chunks: [{ chunkId }] });
+      reached();
+      await wait;
+    });
+  const late = codeOf(() => publish(0, gate));
+  await listing;
+  await publish(1, undefined);
+  const deleted: number[] = [];
+  await manifest.reclaim(10, async ({ chunkId }) => {
+    go();
+    assertEquals(await late, "OBJECT_CONDEMNED");
+    deleted.push(chunkId);
+  });
+  assertEquals(deleted, [0]);
+  manifest = await reopened(manifest, medium);
+  assertEquals([manifest.getSnapshot(1, 10), manifest.getSnapshot(1, 11)?.chunks.length], [undefined, 1]);
+  await assertSound(manifest);
+  await manifest.close();
+});
+
 test("reclaim: wrong arguments are refused before anything is condemned", async () => {
   const manifest = await withCollectable(1);
   const nothing = () => {};
