@@ -1,6 +1,7 @@
 // Reclaim: no live object is deleted and no dead one forgotten, wherever it is killed and whoever else is at work.
 import { assert, assertEquals } from "@std/assert";
-import { type Manifest, refcounts, remoteNamespaces, type StoredObject } from "../../mod.ts";
+import { isManifestError, Manifest, refcounts, remoteNamespaces, type StoredObject } from "../../mod.ts";
+import { FaultyStorage, SimDisk } from "../support/crash_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { casesOf, INTRUDERS, OUTCOMES, prepare, ReclaimMatrix, STAGES } from "../support/reclaim_matrix.ts";
@@ -387,6 +388,51 @@ test("reclaim: a manifest that is read only or closed is READ_ONLY or HANDLE_CLO
   assertEquals(await codeOf(() => reader.reclaim(1, () => assert(false))), "READ_ONLY");
   assertEquals(reader.countCollectable(), 1);
   await reader.close();
+});
+
+test("reclaim: a storage that fails at any call deletes nothing that is not durably condemned, and what is on it is finished when it is opened again", async () => {
+  const { bytes, objects } = await prepare();
+  const seen = { failed: 0, untouched: 0, partly: 0 };
+  for (const kind of ["write", "sync"] as const) {
+    for (const times of [1, Infinity]) {
+      for (const durability of ["sync", "relaxed"] as const) {
+        for (let at = 0; at < 4; at++) {
+          const disk = new SimDisk(bytes);
+          const storage = new FaultyStorage(disk.open());
+          const manifest = await Manifest.open(storage, {
+            idleCheckpoint: 0,
+            syncMode: "inline",
+            durability,
+            environment: testEnvironment(5),
+          });
+          const present = new Set(objects);
+          storage.plan({ at, errno: "EIO", kinds: [kind], times });
+          const label = `${kind} ${at} ${times} ${durability}`;
+          const name = (object: StoredObject) => `${object.originDb}/${object.chunkId}/${object.generation}/${object.deltaId ?? -1}`;
+          const outcome = await manifest.reclaim(3, (object) => void present.delete(name(object)), { parallel: 1 })
+            .then(() => undefined, (error) => error);
+          assert(outcome === undefined || (isManifestError(outcome) && outcome.kind !== "internal"), `${label}: ${outcome}`);
+          if (storage.failed > 0 && outcome !== undefined) seen.failed++;
+          if (objects.size === present.size) seen.untouched++;
+          else seen.partly++;
+          for (const image of [disk.durable(), disk.live().slice()]) {
+            const stored = new Set(present);
+            const after = await Manifest.open(new SimDisk(image).open(), { idleCheckpoint: 0 });
+            await assertSound(after);
+            for (const [key, { state }] of after.range(refcounts)) {
+              assert(stored.has(key.join("/")) || state === "condemned", `${label}: ${key} is ${state} and deleted`);
+            }
+            await after.reclaim(10, (object) => void stored.delete(name(object)));
+            assertEquals([...after.keys(refcounts)].map((key) => key.join("/")).toSorted(), [...stored].toSorted(), label);
+            await after.close();
+          }
+          storage.plan(undefined);
+          await manifest.close();
+        }
+      }
+    }
+  }
+  assert(seen.failed > 10 && seen.untouched > 5 && seen.partly > 5, JSON.stringify(seen));
 });
 
 test("reclaim: closing the manifest meanwhile begins no further deletion, is not held up, and loses nothing", async () => {

@@ -340,7 +340,6 @@ export class ReclaimMatrix {
     };
     for (const options of [{}, { unnamedBefore: FAR }]) {
       await manifest.reclaim(FAR, deleteObject, options);
-      await sound(manifest);
       needed(manifest, present, late);
       assertEquals([manifest.listCondemned(), manifest.listCollectable()], [[], []]);
       const states = new Map([...manifest.range(refcounts)].map(([key, { state }]) => [key.join("/"), state]));
@@ -352,6 +351,7 @@ export class ReclaimMatrix {
       } else if (states.get(nameOf(LOST)) === undefined) throw new Error("an unnamed object is deleted though nobody has asked");
     }
     await manifest.begin().putDb(MARK + 1, { name: "usable" }).commit();
+    await sound(manifest);
   }
 }
 
