@@ -1,7 +1,8 @@
 // The deep check: what the manifest's tables say of each other, in one state.
 //
 // In one sentence: every record reads back as what was written; the change log has no gap and every cursor stands within it; every count is what the snapshots give; every index holds
-// exactly what its rows say; nothing belongs to a database that does not exist.
+// exactly what its rows say; nothing belongs to a database that does not exist, and no row names an object that is not known.
+import { TABLE_ID_CHANGES } from "../../assembly/format.ts";
 import { isManifestError } from "../errors.ts";
 import type { AnyTable, Table } from "../schema/schema.ts";
 import type { CheckProblem, View } from "../store/store.ts";
@@ -20,6 +21,7 @@ import { snapshots } from "./tables/snapshots.ts";
 import { walArtifacts } from "./tables/wal_artifacts.ts";
 import { walStates } from "./tables/wal_states.ts";
 
+const CHANGE_LOG = "change_log";
 /** Findings kept; the rest is only counted. */
 const KEPT = 100;
 /** Objects counted in one pass over the snapshots. */
@@ -46,18 +48,21 @@ export class DeepCheck {
   async run(): Promise<void> {
     await this.#records();
     await this.#log();
-    this.#cursors();
-    await this.#counts();
-    await this.#objectStates();
-    await this.#jobs();
-    await this.#owners();
+    for (const part of [this.#cursors, this.#counts, this.#objectStates, this.#jobs, this.#owners, this.#catalog]) {
+      try {
+        await part.call(this);
+      } catch (error) {
+        // The record that cannot be read has been named: a part that needs it ends there, the others go on.
+        if (!isManifestError(error) || error.kind !== "data" || this.count === 0) throw error;
+      }
+    }
   }
 
   #problem(table: AnyTable | string, reason: string, expected = 0, actual = 0): void {
     this.count++;
     if (this.problems.length >= KEPT) return;
     const name = typeof table === "string" ? table : table.name;
-    const id = this.#view.table(name)?.id ?? 0;
+    const id = name === CHANGE_LOG ? TABLE_ID_CHANGES : this.#view.table(name)?.id ?? 0;
     this.problems.push({ severity: "error", page: 0, table: id, reason: `${name}: ${reason}`, expected, actual });
   }
 
@@ -110,18 +115,18 @@ export class DeepCheck {
       const from = next;
       try {
         log.read(this.#view, from, end - 1, STEP, PAGE_BYTES, (sequence, at, length) => {
-          if (sequence !== next) this.#problem("change_log", "a change is missing", next, sequence);
+          if (sequence !== next) this.#problem(CHANGE_LOG, "a change is missing", next, sequence);
           next = sequence + 1;
           changes.decode(this.#view, tables, sequence, at, length);
         });
       } catch (error) {
         if (!isManifestError(error) || error.kind !== "data") throw error;
-        this.#problem("change_log", `change ${next - 1} cannot be read (${error.code})`);
+        this.#problem(CHANGE_LOG, `change ${next - 1} cannot be read (${error.code})`);
       }
       if (next === from) break;
       await this.#core.environment.yield();
     }
-    if (next !== end) this.#problem("change_log", "the newest changes are missing", end - 1, next - 1);
+    if (next !== end) this.#problem(CHANGE_LOG, "the newest changes are missing", end - 1, next - 1);
   }
 
   #counter(name: string): number {
@@ -216,6 +221,30 @@ export class DeepCheck {
         last = db;
         await this.#pause();
       }
+    }
+  }
+
+  /** Every object that a chunk or delta names is known; a database whose rows name objects of others says so, because reclaim looks there. */
+  async #catalog(): Promise<void> {
+    const silent = new Set<number>();
+    for (const [[db], row] of this.#entries(databases)) if (!row.foreign) silent.add(db);
+    const look = (
+      table: AnyTable,
+      db: number,
+      originDb: number,
+      object: readonly [chunk: number, generation: number, delta: number],
+    ): void => {
+      const key = [originDb, ...object] as const;
+      if (!this.#has(refcounts, key)) this.#problem(table, `a row of database ${db} names object ${key.join("/")}, which is not known`);
+      if (originDb !== db && silent.delete(db)) this.#problem(databases, `database ${db} names objects of others and does not say so`);
+    };
+    for (const [[db, chunk], { generation, originDb = db }] of this.#entries(chunks)) {
+      look(chunks, db, originDb, [chunk, generation, -1]);
+      await this.#pause();
+    }
+    for (const [[db, chunk, generation, delta], { originDb = db }] of this.#entries(chunkDeltas)) {
+      look(chunkDeltas, db, originDb, [chunk, generation, delta]);
+      await this.#pause();
     }
   }
 }

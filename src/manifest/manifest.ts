@@ -1,5 +1,5 @@
 // The manifest: an open store with the built-in tables. A facade; each part has a file of its own.
-import { failType, ManifestError } from "../errors.ts";
+import { failRange, failType, ManifestError } from "../errors.ts";
 import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts";
 import { openFile } from "../storage/file.ts";
 import type { Durability, Storage } from "../storage/storage.ts";
@@ -20,9 +20,8 @@ import { checkTable } from "./operation_builder.ts";
 import { diagnose, type Diagnostics } from "./diagnostics.ts";
 import { DeepCheck } from "./deep_check.ts";
 import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
-import { REQUEUE_JOB } from "./operations/jobs.ts";
 import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./reclaim.ts";
-import { jobs } from "./tables/jobs.ts";
+import { Requeue } from "./requeue.ts";
 import { type EventListener, Events } from "./events.ts";
 import { type ChangeFollower, Follower, type FollowOptions } from "./follower.ts";
 import { LagWatch } from "./lag_watch.ts";
@@ -358,22 +357,18 @@ export class Manifest extends Reader {
     if (startedBefore !== undefined && typeof startedBefore !== "number") {
       failType("Cannot requeue jobs: startedBefore is not a number", { field: "startedBefore" });
     }
-    const ids: number[] = [];
-    for (const { job, state } of this.listJobs({ state: "in-flight" })) {
-      if (state.is === "in-flight" && (startedBefore === undefined || state.startedAt < startedBefore)) ids.push(job);
-    }
-    if (ids.length === 0) return ids;
-    const batch = new Batch(this.#core, undefined);
-    for (const id of ids) batch.add(REQUEUE_JOB, jobs, id, undefined);
-    await this.#core.store.commit(batch);
-    return ids;
+    if (Number.isNaN(startedBefore)) failRange("Cannot requeue jobs: startedBefore is NaN", { field: "startedBefore" });
+    if (this.listJobs({ state: "in-flight", limit: 1 }).length === 0) return [];
+    const requeue = new Requeue(this.#core, startedBefore);
+    await this.#core.store.commit(requeue);
+    return requeue.ids;
   }
 
   // ---- stored objects -------------------------------------------------------------------------------------------
 
   /**
    * Deletes up to `limit` stored objects that no snapshot lists and nobody holds. First they are condemned, durably: from then on no snapshot can list them. Then `deleteObject` is called for each; it
-   * must be idempotent, because after a crash it is called again. Then their rows go, with the chunk or delta that still names them. Calls wait for each other.
+   * must be idempotent, because after a crash it is called again. Then their rows go, with the chunk or delta that still names them. Calls at the same time take different objects.
    *
    * Throws CALLBACK_FAILED when `deleteObject` has failed for some: the others are done, those stay condemned, and the next call begins with them.
    *

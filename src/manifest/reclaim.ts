@@ -1,10 +1,11 @@
 // Reclaiming stored objects that nobody needs, in three steps that may each be the last before a crash.
 //
-//   1. condemn   one commit marks objects: from then on nobody can list them, so nothing that is live can be deleted
+//   1. condemn   one commit marks objects, and is durable: from then on nobody can list them, so nothing that is live can be deleted
 //   2. delete    the caller's function, once or more often for each object
 //   3. remove    one commit takes the rows of those that are gone, with the catalog rows that still name them
 //
-// What is condemned and not removed is found by the next call and done first: nothing that is dead is forgotten.
+// What is condemned and not removed is found by the next call and done first: nothing that is dead is forgotten. Calls that run at once take different objects, so that none waits for
+// another: `deleteObject` may call `reclaim` itself.
 import { fail, failRange, failType, isManifestError, ManifestError } from "../errors.ts";
 import type { CommitRequest, Staged } from "../store/store.ts";
 import type { ManifestCore } from "./core.ts";
@@ -14,7 +15,7 @@ import type { Staging } from "./staging.ts";
 import { type ChunkDelta, chunkDeltas } from "./tables/chunk_deltas.ts";
 import { type Chunk, chunks } from "./tables/chunks.ts";
 import { type Database, databases } from "./tables/databases.ts";
-import { collectable, objectOf, type StoredObject } from "./tables/refcounts.ts";
+import { collectable, objectKey, objectOf, type StoredObject } from "./tables/refcounts.ts";
 
 /** Deletes a stored object. May be called again for one that is gone already, which is no error. */
 export type DeleteObject = (object: StoredObject) => void | Promise<void>;
@@ -40,51 +41,52 @@ export interface ReclaimReport {
 }
 
 const PARALLEL = 8;
-/** Objects whose rows go in one commit. */
-const REMOVE_STEP = 1024;
+/** Objects that are condemned by one commit, and whose rows go in another. */
+const STEP = 1024;
 const FAILED_SHOWN = 32;
 
 type State = "unnamed" | "collectable" | "condemned";
 
-/** Marks objects, durably. */
+/** Marks objects. */
 class Condemn implements CommitRequest {
   readonly change = false;
   readonly objects: StoredObject[] = [];
   readonly #core: ManifestCore;
   readonly #limit: number;
   readonly #options: ReclaimOptions;
+  readonly #taken: Set<string>;
 
-  constructor(core: ManifestCore, limit: number, options: ReclaimOptions) {
+  /** `taken`: objects that calls under way have in hand; those that this one takes are added. */
+  constructor(core: ManifestCore, limit: number, options: ReclaimOptions, taken: Set<string>) {
     this.#core = core;
     this.#limit = limit;
     this.#options = options;
+    this.#taken = taken;
   }
 
   stage(): Staged {
     const { staging } = this.#core;
     const { before, unnamedBefore } = this.#options;
     staging.begin(true);
-    this.objects.length = 0;
-    for (const object of listed(staging, "condemned", undefined)) {
-      if (this.objects.length === this.#limit) break;
-      this.objects.push(object);
-    }
-    for (const object of listed(staging, "collectable", before)) if (!this.#take(staging, object)) break;
+    for (const object of listed(staging, "condemned", undefined)) if (!this.#take(object)) break;
+    for (const object of listed(staging, "collectable", before)) if (!this.#take(object)) break;
     if (unnamedBefore !== undefined) {
       const sharing = sharingDatabases(staging);
       for (const object of listed(staging, "unnamed", unnamedBefore)) {
-        if (this.objects.length === this.#limit) break;
-        if (!namedBy(staging, object, sharing).next().done) continue;
-        this.#take(staging, object);
+        if (namedBy(staging, object, sharing).next().done && !this.#take(object)) break;
       }
     }
+    for (const object of this.objects) staging.refcounts.condemn(object);
     staging.settle();
     return staging.finish(undefined);
   }
 
-  #take(staging: Staging, object: StoredObject): boolean {
+  /** Takes an object unless another call has it; false when the limit is reached. */
+  #take(object: StoredObject): boolean {
     if (this.objects.length === this.#limit) return false;
-    staging.refcounts.condemn(object);
+    const name = nameOf(object);
+    if (this.#taken.has(name)) return true;
+    this.#taken.add(name);
     this.objects.push(object);
     return true;
   }
@@ -118,6 +120,10 @@ class Remove implements CommitRequest {
     if (this.change) this.#core.log.maintain(staging);
     return staging.finish(undefined);
   }
+}
+
+function nameOf(object: StoredObject): string {
+  return objectKey(object).join("/");
 }
 
 /** Objects in a state, by the time they got there. */
@@ -164,10 +170,16 @@ function checkTime(field: "before" | "unnamedBefore", value: number | undefined)
   if (!Number.isSafeInteger(value) || value < 0) failRange(`Cannot reclaim: ${field} is not a whole number from 0 on`, { field, value });
 }
 
-/** Reclaims the stored objects of one manifest, one call after another. */
+interface Failure {
+  readonly object: StoredObject;
+  readonly error: unknown;
+}
+
+/** Reclaims the stored objects of one manifest. */
 export class Reclaimer {
   readonly #core: ManifestCore;
-  #last: Promise<unknown> = Promise.resolve();
+  /** Objects that calls under way have condemned and not finished. */
+  readonly #taken = new Set<string>();
 
   constructor(core: ManifestCore) {
     this.#core = core;
@@ -184,32 +196,37 @@ export class Reclaimer {
     const { before, unnamedBefore, parallel = PARALLEL, signal } = options;
     checkTime("before", before);
     checkTime("unnamedBefore", unnamedBefore);
-    if (typeof parallel !== "number" || !Number.isInteger(parallel) || parallel < 1) {
-      failRange("Cannot reclaim: parallel is not a whole number from 1 on", { field: "parallel" });
+    if (typeof parallel !== "number") failType("Cannot reclaim: parallel is not a number", { field: "parallel" });
+    if (!Number.isInteger(parallel) || parallel < 1) {
+      failRange("Cannot reclaim: parallel is not a whole number from 1 on", { field: "parallel", value: parallel });
     }
     if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
       failType("Cannot reclaim: the signal is not an AbortSignal", { field: "signal" });
     }
-    // Two at once would delete the same objects twice.
-    const run = this.#last.then(() => this.#reclaim(limit, deleteObject, { before, unnamedBefore, parallel, signal }));
-    this.#last = run.catch(() => {});
-    return run;
+    return this.#reclaim(limit, deleteObject, { before, unnamedBefore, parallel, signal });
   }
 
   async #reclaim(limit: number, deleteObject: DeleteObject, options: ReclaimOptions): Promise<ReclaimReport> {
     const { store } = this.#core;
     const { signal } = options;
     if (signal?.aborted) fail("ABORTED", "Cannot reclaim: the signal is aborted", { cause: signal.reason });
-    const condemn = new Condemn(this.#core, limit, options);
-    await store.commit(condemn);
-    const { objects } = condemn;
-    const failed: { object: StoredObject; error: unknown }[] = [];
-    let deleted = 0;
-    for (let from = 0; from < objects.length && !signal?.aborted; from += REMOVE_STEP) {
-      const done: StoredObject[] = [];
-      await this.#deleteAll(objects.slice(from, from + REMOVE_STEP), deleteObject, options, done, failed);
-      if (done.length > 0) await store.commit(new Remove(this.#core, done));
-      deleted += done.length;
+    const failed: Failure[] = [];
+    let tried = 0, deleted = 0;
+    // Those that have failed stay taken to the end: each is tried once.
+    const taken: StoredObject[] = [];
+    try {
+      for (let more = true; more;) {
+        const most = Math.min(STEP, limit - tried);
+        const objects = await this.#condemn(most, options, taken);
+        tried += objects.length;
+        const done = await this.#deleteAll(objects, deleteObject, options, failed);
+        if (done.length > 0) await store.commit(new Remove(this.#core, done));
+        deleted += done.length;
+        // Where nothing can be deleted at all, no more is condemned.
+        more = objects.length === most && tried < limit && done.length > 0 && !signal?.aborted;
+      }
+    } finally {
+      for (const object of taken) this.#taken.delete(nameOf(object));
     }
     const outcome = deleted > 0 ? "applied" : "not_applied";
     const detail = { deleted, failed: failed.length, objects: failed.slice(0, FAILED_SHOWN).map(({ object }) => object) };
@@ -217,7 +234,7 @@ export class Reclaimer {
       const { error } = failed[0]!;
       throw new ManifestError(
         "CALLBACK_FAILED",
-        `Cannot reclaim ${failed.length} of ${objects.length} objects: deleteObject failed; they stay condemned, and the next reclaim tries again`,
+        `Cannot reclaim ${failed.length} of ${tried} objects: deleteObject failed; they stay condemned, and the next reclaim tries again`,
         { cause: error, outcome, retryable: true, detail: isManifestError(error) ? { ...detail, code: error.code } : detail },
       );
     }
@@ -228,7 +245,33 @@ export class Reclaimer {
         detail,
       });
     }
+    // Closed, or no longer the writer, before anything could be deleted: the reason.
+    if (!this.#writable) await store.sync();
     return { deleted, remaining: this.#remaining() };
+  }
+
+  /** Condemns objects that no other call has; they are added to `taken`. Resolves when that is durable, whatever the durability mode. */
+  async #condemn(most: number, options: ReclaimOptions, taken: StoredObject[]): Promise<readonly StoredObject[]> {
+    const { store } = this.#core;
+    const condemn = new Condemn(this.#core, most, options, this.#taken);
+    try {
+      const { frame } = await store.commit(condemn);
+      if (condemn.objects.length > 0 && frame > store.durableFrame) await store.sync();
+    } finally {
+      for (const object of condemn.objects) taken.push(object);
+    }
+    return condemn.objects;
+  }
+
+  /** Whether the manifest is open and takes writes. What has ended it may have made another one its writer: no deletion begins then. */
+  get #writable(): boolean {
+    const { store } = this.#core;
+    try {
+      store.assertOpen("reclaim");
+    } catch {
+      return false;
+    }
+    return !store.readOnly;
   }
 
   #remaining(): number {
@@ -240,20 +283,20 @@ export class Reclaimer {
     }
   }
 
-  /** Calls `deleteObject` for each, several at a time; the outcome of one does not keep the others from their turn. */
+  /** Calls `deleteObject` for each, several at a time; the outcome of one does not keep the others from their turn. Resolves with those that are gone. */
   async #deleteAll(
     objects: readonly StoredObject[],
     deleteObject: DeleteObject,
     { parallel = PARALLEL, signal }: ReclaimOptions,
-    done: StoredObject[],
-    failed: { object: StoredObject; error: unknown }[],
-  ): Promise<void> {
+    failed: Failure[],
+  ): Promise<StoredObject[]> {
+    const done: StoredObject[] = [];
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < objects.length && !signal?.aborted) {
+      while (next < objects.length && !signal?.aborted && this.#writable) {
         const object = objects[next++]!;
         try {
-          await deleteObject(object);
+          await deleteObject({ ...object });
           done.push(object);
         } catch (error) {
           failed.push({ object, error });
@@ -261,5 +304,6 @@ export class Reclaimer {
       }
     };
     await Promise.all(Array.from({ length: Math.min(parallel, objects.length) }, worker));
+    return done;
   }
 }

@@ -145,15 +145,13 @@ export const UPDATE_JOB_STATE: OperationKind = {
   },
 };
 
-/** Puts a job back among those that wait when it is still under way; does nothing otherwise. */
-export const REQUEUE_JOB: OperationKind = {
-  name: "updateJobState",
-  tag: UPDATE_JOB_STATE.tag,
-  stage(staging, _table, key) {
-    const id = numberOf(key);
-    if (jobOf(staging, id)?.state.is === "in-flight") change(staging, id, "pending", this.tag, "requeue a job");
-  },
-};
+/** Puts a job that is under way back among those that wait, if it was taken before a time, when one is given; whether it has. */
+export function requeueJob(staging: Staging, id: number, startedBefore: number | undefined): boolean {
+  const state = jobOf(staging, id)?.state;
+  if (state?.is !== "in-flight" || (startedBefore !== undefined && state.startedAt >= startedBefore)) return false;
+  change(staging, id, "pending", UPDATE_JOB_STATE.tag, "requeue a job");
+  return true;
+}
 
 /** Removes a job in whatever state. */
 export const REMOVE_JOB: OperationKind = {
