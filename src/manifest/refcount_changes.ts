@@ -20,6 +20,8 @@ class Count {
   condemned: boolean;
   /** Its rows are to go. */
   gone = false;
+  /** The change shows a row of it that was staged on the way: the one that it ends with must follow, whatever it was before. */
+  shown = false;
   /** The row in the tree, or as staged last. */
   row: Refcount | undefined;
   /** Another object of the same chunk. */
@@ -43,6 +45,13 @@ class Count {
     if (this.strong > 0 || this.held > 0) return "live";
     if (this.condemned) return "condemned";
     return this.named ? "collectable" : "unnamed";
+  }
+
+  /** Its row as it stands now. One that is in the same state as before the transaction has been there since then. */
+  current(staging: Staging): Refcount {
+    const { state, row, strong, held } = this;
+    const since = state === "live" ? undefined : row?.state === state ? row.since : staging.now;
+    return { strong, state, held: held === 0 ? undefined : held, since };
   }
 }
 
@@ -108,7 +117,8 @@ export class RefcountChanges {
     }
     count.held += delta;
     count.named = true;
-    return { strong: count.strong, state: count.state, held: count.held, since: count.state === "live" ? undefined : this.#staging.now };
+    count.shown = true;
+    return count.current(this.#staging);
   }
 
   #underflow(object: StoredObject): never {
@@ -135,12 +145,12 @@ export class RefcountChanges {
     const staging = this.#staging;
     for (const count of this.#order) {
       const { row, strong, held, state } = count;
-      if (count.gone ? row === undefined : row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state) {
-        continue;
-      }
+      const unchanged = row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state;
+      if (count.gone ? row === undefined : unchanged && !count.shown) continue;
       const key = count.key;
       const before = row === undefined || row.state === "live" ? undefined : row.since;
-      const since = count.gone || state === "live" ? undefined : row?.state === state ? row.since : staging.now;
+      const after = count.current(staging);
+      const since = count.gone ? undefined : after.since;
       if (before !== undefined && (before !== since || row!.state !== state)) {
         staging.delete(staging.bind(collectable), [row!.state, before, ...key], 0, true);
       }
@@ -152,8 +162,9 @@ export class RefcountChanges {
       if (since !== undefined && (before !== since || row!.state !== state)) {
         staging.put(staging.bind(collectable), [state, since, ...key], {}, 0, true);
       }
-      count.row = { strong, state, held: held === 0 ? undefined : held, since };
-      staging.put(staging.bind(refcounts), key, count.row, 0, true);
+      count.row = after;
+      count.shown = false;
+      staging.put(staging.bind(refcounts), key, after, 0, true);
     }
   }
 }
