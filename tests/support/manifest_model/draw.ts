@@ -285,7 +285,7 @@ export class Draw {
         ...random.chance(0.3) ? { createdAt: this.#records.time() } : {},
       });
     }
-    if (roll < 44) return persistJobCounter(random.chance(0.9) ? state.nextJobId + random.int(8) - 4 : random.int(50));
+    if (roll < 44) return persistJobCounter(random.chance(0.9) ? Math.max(0, state.nextJobId + random.int(8) - 4) : random.int(50));
     const { key: [id], value: { state: { is } } } = random.pick(rows);
     if (roll < 54 || rows.length > this.#shape.jobs && roll < 75) return removeJob(id as number);
     if (roll < 62 && is !== "completed") return upsertPendingJob(id as number);
@@ -331,7 +331,7 @@ export class Draw {
     });
     const growing = this.#fitting.filter(({ table }) => table.name === "growing");
     // Now and then the later definition, whichever was used before.
-    const later = growing.length > 1 ? 0.7 : 0.05;
+    const later = growing.length > 1 ? 0.3 : 0.005;
     if (growing.length === 0 || !this.newTables || !this.#random.chance(later)) {
       if (growing.length > 1) this.#fitting.pop();
       return;

@@ -253,7 +253,8 @@ export class ModelRun {
     }
     this.#draw.newTables = true;
     if (this.#random.chance(0.2)) issued.push(this.#manifest.checkpoint());
-    await this.#ticks(this.#random.pick([1, 1, 10, 60]));
+    const ticks = this.#random.pick([0, 0, 10, 60]);
+    if (ticks > 0) await this.#ticks(ticks);
     const kept = acknowledged;
     const file = this.#storage.image();
     await this.#finish(Promise.all(issued));
