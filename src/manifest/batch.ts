@@ -114,17 +114,19 @@ export class Batch implements CommitRequest {
   prepare(): Promise<void> | undefined {
     const further = this.#further;
     let missing: Map<AnyTable, Bound> | undefined;
-    let last = this.#table!;
-    let bound = this.#core.unmade(last);
-    if (bound !== undefined) (missing ??= new Map()).set(last, bound);
-    if (further !== undefined) {
-      for (let i = 1; i < further.length; i += STRIDE) {
-        const table = further[i] as AnyTable;
-        if (table === last) continue;
-        last = table;
+    let last: AnyTable | undefined;
+    const count = this.length;
+    for (let index = 0, at = 1 - STRIDE; index < count; index++, at += STRIDE) {
+      const table = index === 0 ? this.#table! : further![at] as AnyTable;
+      if (table === last) continue;
+      last = table;
+      let bound: Bound | undefined;
+      try {
         bound = this.#core.unmade(table);
-        if (bound !== undefined) (missing ??= new Map()).set(table, bound);
+      } catch (error) {
+        throw this.#explain(error, index);
       }
+      if (bound !== undefined) (missing ??= new Map()).set(table, bound);
     }
     if (missing === undefined) return undefined;
     const { staging } = this.#core;

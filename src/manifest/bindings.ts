@@ -47,6 +47,11 @@ function hasCustom(table: AnyTable): boolean {
   return table.key.some((member) => isCustom(member.type)) || table.value.some((member) => isCustom(member.type));
 }
 
+/** Whether a schema lacks what another one has added. */
+function lacks(schema: Uint8Array, other: Uint8Array): boolean {
+  return compareSchemas(other, schema).result === "newer";
+}
+
 /** The tables that a program has used with one store. */
 export class Bindings {
   /** Where operations and keys are put for the kernel. */
@@ -90,7 +95,9 @@ export class Bindings {
     if (result === "mismatch") fail("SCHEMA_MISMATCH", `Cannot use table "${table.name}": ${reason}`, { detail });
     const bound: Bound = { info, table, codec: this.#codecOf(table), older: result === "older" };
     this.#bound.set(table, bound);
-    this.#byId.set(info.id, bound);
+    // A definition that was read with in an older state must not replace the one that has more.
+    const known = this.#byId.get(info.id);
+    if (known === undefined || !lacks(table.schema, known.table.schema)) this.#byId.set(info.id, bound);
     return bound;
   }
 
@@ -107,7 +114,10 @@ export class Bindings {
   /** A table by id, as a view knows it: with the definition that the program used, else with the one stored in the file. Undefined when it is gone. */
   byId(view: View, id: number): Bound | undefined {
     const known = this.#byId.get(id);
-    if (known !== undefined && view.table(known.info.name)?.id === id) return known;
+    if (known !== undefined) {
+      const there = view.table(known.info.name);
+      if (there?.id === id && (there === known.info || !lacks(known.table.schema, there.schema))) return known;
+    }
     const info = view.tables().find((one) => one.id === id);
     if (info === undefined) return undefined;
     return this.find(view, tableFromSchema(info.name, info.schema));

@@ -46,6 +46,13 @@ class Count {
     if (this.condemned) return "condemned";
     return this.named ? "collectable" : "unnamed";
   }
+
+  /** Its row as it stands now. One that is in the same state as before the transaction has been there since then. */
+  current(staging: Staging): Refcount {
+    const { state, row, strong, held } = this;
+    const since = state === "live" ? undefined : row?.state === state ? row.since : staging.now;
+    return { strong, state, held: held === 0 ? undefined : held, since };
+  }
 }
 
 /** Changes of reference counts in one transaction. */
@@ -111,13 +118,7 @@ export class RefcountChanges {
     count.held += delta;
     count.named = true;
     count.shown = true;
-    return this.#rowOf(count);
-  }
-
-  /** The row of a count as it stands now. */
-  #rowOf({ row, strong, held, state }: Count): Refcount {
-    const since = state === "live" ? undefined : row?.state === state ? row.since : this.#staging.now;
-    return { strong, state, held: held === 0 ? undefined : held, since };
+    return count.current(this.#staging);
   }
 
   #underflow(object: StoredObject): never {
@@ -146,7 +147,7 @@ export class RefcountChanges {
       const { key, row, state } = count;
       if (count.gone ? row === undefined : !count.shown && isSame(count)) continue;
       const before = row === undefined || row.state === "live" ? undefined : row.since;
-      const now = this.#rowOf(count);
+      const now = count.current(staging);
       const since = count.gone ? undefined : now.since;
       const moved = before !== since || row?.state !== state;
       if (before !== undefined && moved) staging.delete(staging.bind(collectable), [row!.state, before, ...key], 0, true);

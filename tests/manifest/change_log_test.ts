@@ -1,6 +1,6 @@
 // The change log and its cursors: order, pages, acknowledgement, truncation, retention, gaps.
 import { assert, assertEquals } from "@std/assert";
-import { bytes, type Change, defineTable, type Manifest, text, u53 } from "../../mod.ts";
+import { bytes, type Change, defineTable, type Manifest, optional, text, u53 } from "../../mod.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 import { codeOf, errorOf, Medium } from "./open_manifest.ts";
@@ -45,6 +45,24 @@ test("fetchChangePage: commits are changes 1, 2, … in order, with commit id, t
     { op: "dropSnapshot", table: "snapshot_index", key: [1, 1] },
     { op: "deleteChunk", table: "chunk_catalog", key: [1, 2] },
     { op: "deleteDb", table: "db", key: [1] },
+  ]);
+  await manifest.close();
+});
+
+test("fetchChangePage: a definition without the newest fields, used on an older state, does not keep changes from being read", async () => {
+  const first = defineTable({ name: "t", key: [u53("id")], value: { a: text(), b: optional(u53()) } });
+  const second = defineTable({ name: "t", key: [u53("id")], value: { a: text(), b: optional(u53()), c: optional(u53()) } });
+  const manifest = await new Medium().open();
+  const cursor = await manifest.registerChangeCursor("a");
+  await manifest.begin().put(first, 1, { a: "x" }).commit();
+  const view = manifest.read();
+  await manifest.begin().put(second, 2, { a: "y", c: 7 }).commit();
+  assertEquals(view.get(first, [1]), { a: "x" });
+  view.close();
+  const { changes } = await manifest.fetchChangePage(cursor.id);
+  assertEquals(changes.flatMap(({ operations }) => operations), [
+    { op: "put", table: "t", key: [1], value: { a: "x" } },
+    { op: "put", table: "t", key: [2], value: { a: "y", c: 7 } },
   ]);
   await manifest.close();
 });

@@ -197,6 +197,28 @@ test("dropSnapshot: a count that is too low is REFCOUNT_UNDERFLOW, and nothing i
   await manifest.close();
 });
 
+test("adjustRefcount: what a transaction holds and lets go again leaves the row and the lists as they were", async () => {
+  const medium = new Medium();
+  const manifest = await withChunks(2, medium);
+  const held = object(0, 1), listed = object(1, 1);
+  await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 1 }] }).commit();
+  await manifest.begin().adjustRefcount(held, 1).commit();
+  await manifest.begin().adjustRefcount(held, -1).commit();
+  const cursor = await manifest.registerChangeCursor("replica", { start: "latest" });
+  const before = [manifest.getRefcount(held), manifest.getRefcount(listed)];
+  await manifest.begin().adjustRefcount(held, 2).adjustRefcount(held, -2).commit();
+  await manifest.begin().dropSnapshot([1, 1]).adjustRefcount(listed, 1).adjustRefcount(listed, -1)
+    .publishSnapshot([1, 1], { chunks: [{ chunkId: 1 }] }).commit();
+  assertEquals([manifest.getRefcount(held), manifest.getRefcount(listed)], before);
+  assertEquals(manifest.listCollectable().map(({ chunkId, since }) => [chunkId, since]), [[0, before[0]!.since]]);
+  checkCounts(manifest);
+  assertEquals((await manifest.check({ level: "deep" })).problems, []);
+  const [change] = (await manifest.fetchChangePage(cursor.id)).changes;
+  const [, last] = change!.operations;
+  assertEquals(last!.op === "adjustRefcount" ? last.value : undefined, before[0]);
+  await manifest.close();
+});
+
 test("publishSnapshot: 10,000 chunks in one snapshot", async () => {
   const medium = new Medium();
   let manifest = await withChunks(10_000, medium);

@@ -20,7 +20,7 @@ import {
   union,
 } from "../../mod.ts";
 import { test } from "../support/harness.ts";
-import { codeOf, Medium } from "./open_manifest.ts";
+import { codeOf, errorOf, Medium } from "./open_manifest.ts";
 
 const owners = defineTable({ name: "owners", key: [u53("db"), text("path")], value: { team: text(), seen: u53() } });
 
@@ -193,7 +193,8 @@ test("createTable: added optional fields are taken up, older definitions are too
   await manifest.begin().put(first, [1], { a: "x" }).commit();
   assertEquals(manifest.get(second, [1]), { a: "x" });
   assertEquals(await codeOf(() => manifest.get(other, [1])), "SCHEMA_MISMATCH");
-  assertEquals(await codeOf(() => manifest.begin().put(other, [2], { a: 1 }).commit()), "SCHEMA_MISMATCH");
+  const { code, detail } = await errorOf(() => manifest.begin().putDb(1, { name: "d" }).put(other, [2], { a: 1 }).commit());
+  assertEquals([code, detail.operation, detail.index], ["SCHEMA_MISMATCH", "put", 1]);
   await manifest.begin().put(second, [2], { a: "y", b: 5 }).commit();
   await manifest.close();
   manifest = await medium.open();
