@@ -225,6 +225,11 @@ export class Reclaimer {
         // Where nothing can be deleted at all, no more is condemned.
         more = objects.length === most && tried < limit && done.length > 0 && !signal?.aborted;
       }
+    } catch (error) {
+      if (deleted === 0 || !(error instanceof ManifestError) || error.outcome !== "not_applied") throw error;
+      // The steps before this one are done.
+      const { code, message, cause, handle, retryable } = error;
+      throw new ManifestError(code, message, { cause, handle, retryable, detail: { ...error.detail, deleted }, outcome: "applied" });
     } finally {
       for (const object of taken) this.#taken.delete(nameOf(object));
     }

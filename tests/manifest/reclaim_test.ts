@@ -467,4 +467,12 @@ test("reclaim: closing the manifest meanwhile begins no further deletion, is not
   const third = await other.open();
   assertEquals(third.listCondemned().length, 3);
   await third.close();
+  // And behind a step that is done: the error says so.
+  const large = await withCollectable(2000);
+  const error = await errorOf(() =>
+    large.reclaim(2000, ({ chunkId }) => {
+      if (chunkId === 1900) void large.close();
+    })
+  );
+  assertEquals([error.code, error.outcome, error.detail.deleted], ["HANDLE_CLOSED", "applied", 1024]);
 });
