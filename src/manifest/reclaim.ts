@@ -212,6 +212,7 @@ export class Reclaimer {
     if (signal?.aborted) fail("ABORTED", "Cannot reclaim: the signal is aborted", { cause: signal.reason });
     const failed: Failure[] = [];
     let tried = 0, deleted = 0;
+    let interrupted = false;
     // Those that have failed stay taken to the end: each is tried once.
     const taken: StoredObject[] = [];
     try {
@@ -223,7 +224,11 @@ export class Reclaimer {
         if (done.length > 0) await store.commit(new Remove(this.#core, done));
         deleted += done.length;
         // Where nothing can be deleted at all, no more is condemned.
-        more = objects.length === most && tried < limit && done.length > 0 && !signal?.aborted;
+        more = objects.length === most && tried < limit && done.length > 0;
+        if (signal?.aborted) {
+          interrupted = more || deleted + failed.length < tried;
+          more = false;
+        }
       }
     } catch (error) {
       if (deleted === 0 || !(error instanceof ManifestError) || error.outcome !== "not_applied") throw error;
@@ -243,9 +248,9 @@ export class Reclaimer {
         { cause: error, outcome, retryable: true, detail: isManifestError(error) ? { ...detail, code: error.code } : detail },
       );
     }
-    if (signal?.aborted) {
+    if (interrupted) {
       fail("ABORTED", "Cannot reclaim: it was aborted; what is condemned waits for the next reclaim", {
-        cause: signal.reason,
+        cause: signal!.reason,
         outcome,
         detail,
       });
@@ -258,6 +263,8 @@ export class Reclaimer {
   /** Condemns objects that no other call has; they are added to `taken`. Resolves when that is durable, whatever the durability mode. */
   async #condemn(most: number, options: ReclaimOptions, taken: StoredObject[]): Promise<readonly StoredObject[]> {
     const { store } = this.#core;
+    store.assertWritable("reclaim");
+    if (this.#idle(options)) return [];
     const condemn = new Condemn(this.#core, most, options, this.#taken);
     try {
       const { frame } = await store.commit(condemn);
@@ -266,6 +273,15 @@ export class Reclaimer {
       for (const object of condemn.objects) taken.push(object);
     }
     return condemn.objects;
+  }
+
+  /** Whether there is nothing to condemn and nothing condemned: such a call commits nothing. */
+  #idle({ unnamedBefore }: ReclaimOptions): boolean {
+    const { staging } = this.#core;
+    for (const _ of listed(staging, "condemned", undefined)) return false;
+    for (const _ of listed(staging, "collectable", undefined)) return false;
+    if (unnamedBefore !== undefined) { for (const _ of listed(staging, "unnamed", unnamedBefore)) return false; }
+    return true;
   }
 
   /** Whether the manifest is open and takes writes. What has ended it may have made another one its writer: no deletion begins then. */

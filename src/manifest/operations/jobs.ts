@@ -5,7 +5,7 @@
 //    │ ▼ └──────────┘ │          │
 //   held   (requeue)  │          │
 //    ▲────────────────┼──────────┘ (retry: to pending)
-import { fail, failLimit, failType } from "../../errors.ts";
+import { fail, failLimit, failRange, failType } from "../../errors.ts";
 import { type OperationKind, tagOf } from "../operation.ts";
 import { Range } from "../range.ts";
 import type { Staging } from "../staging.ts";
@@ -195,7 +195,7 @@ export const PERSIST_JOB_COUNTER: OperationKind = {
     const next = value as number;
     if (typeof next !== "number") failType("Cannot keep the job counter: it is not a number", { field: "next" });
     if (!Number.isSafeInteger(next) || next < 0) {
-      failLimit("Cannot keep the job counter: it is not a whole number from 0 on", { field: "next", value: next });
+      failRange("Cannot keep the job counter: it is not a whole number from 0 on", { field: "next", value: next });
     }
     persist(staging, Math.max(next, nextId(staging)), this.tag, false);
   },
