@@ -18,21 +18,21 @@
  */
 export { type DurabilityReport, Manifest, type ManifestStats, type TableSummary } from "./src/manifest/manifest.ts";
 export type { ManifestOptions } from "./src/manifest/options.ts";
-export type { CommitReceipt } from "./src/manifest/receipt.ts";
-export type { TransactOptions, TransactResult } from "./src/manifest/transact.ts";
-export { Savepoint, Transaction } from "./src/manifest/transaction.ts";
-export { type CommitOptions, ManifestTxn, type TxnOptions } from "./src/manifest/txn.ts";
-export { OperationBuilder } from "./src/manifest/operation_builder.ts";
+export type { CommitReceipt } from "./src/manifest/write/receipt.ts";
+export type { TransactOptions, TransactResult } from "./src/manifest/transact/transact.ts";
+export { Savepoint, Transaction } from "./src/manifest/transact/transaction.ts";
+export { type CommitOptions, ManifestTxn, type TxnOptions } from "./src/manifest/write/txn.ts";
+export { OperationBuilder } from "./src/manifest/write/operation_builder.ts";
 export type { KernelModule } from "./src/kernel/loader.ts";
-export { ReadTransaction } from "./src/manifest/read_transaction.ts";
-export { type CollectableObject, type JobFilter, type ListOptions, type QueuedJob, Reader } from "./src/manifest/reader.ts";
-export { Range, type RangeOptions } from "./src/manifest/range.ts";
-export type { KeyBound, Position, RangeBounds } from "./src/manifest/bounds.ts";
-export type { Change, Generations } from "./src/manifest/change.ts";
-export type { ChangeOperation, RowDeleted, RowPut, UnreadableOperation } from "./src/manifest/change_operation.ts";
-export type { ChangeCursor, ChangePage, CursorOptions, CursorStart } from "./src/manifest/change_cursor.ts";
-export type { ChangesOptions } from "./src/manifest/changes.ts";
-export type { ChangeFollower, FollowOptions } from "./src/manifest/follower.ts";
+export { ReadTransaction } from "./src/manifest/read/read_transaction.ts";
+export { type CollectableObject, type JobFilter, type ListOptions, type QueuedJob, Reader } from "./src/manifest/read/reader.ts";
+export { Range, type RangeOptions } from "./src/manifest/read/range.ts";
+export type { KeyBound, Position, RangeBounds } from "./src/manifest/read/bounds.ts";
+export type { Change, Generations } from "./src/manifest/log/change.ts";
+export type { ChangeOperation, RowDeleted, RowPut, UnreadableOperation } from "./src/manifest/log/change_operation.ts";
+export type { ChangeCursor, ChangePage, CursorOptions, CursorStart } from "./src/manifest/log/change_cursor.ts";
+export type { ChangesOptions } from "./src/manifest/log/changes.ts";
+export type { ChangeFollower, FollowOptions } from "./src/manifest/log/follower.ts";
 export {
   ChangeCache,
   type ChangeCacheId,
@@ -40,8 +40,8 @@ export {
   type ChangeCacheMetrics,
   type ChangeCacheObserver,
   type ChangeCacheOptions,
-} from "./src/manifest/change_cache.ts";
-export type { WaitOptions } from "./src/manifest/waiters.ts";
+} from "./src/manifest/log/change_cache.ts";
+export type { WaitOptions } from "./src/manifest/log/waiters.ts";
 export type {
   CheckpointEvent,
   ClosedEvent,
@@ -57,8 +57,8 @@ export type { Diagnostics } from "./src/manifest/diagnostics.ts";
 export { changeLog } from "./src/manifest/tables/change_log.ts";
 export { type PendingBatch, pendingBatches } from "./src/manifest/tables/pending_batches.ts";
 export { type RuntimeState, runtimeStates } from "./src/manifest/tables/runtime_state.ts";
-export type { LogRetention } from "./src/manifest/change_log.ts";
-export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/reclaim.ts";
+export type { LogRetention } from "./src/manifest/log/change_log.ts";
+export type { DeleteObject, ReclaimOptions, ReclaimReport } from "./src/manifest/gc/reclaim.ts";
 export { memoryStorage } from "./src/manifest/memory_storage.ts";
 
 export {

@@ -6,7 +6,7 @@ import { fail } from "../errors.ts";
 import { type Environment, systemEnvironment } from "../store/environment.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { FlushGate, WalState } from "../manifest/tables/wal_states.ts";
-import type { Transaction } from "../manifest/transaction.ts";
+import type { Transaction } from "../manifest/transact/transaction.ts";
 import { checkObject, checkSegment, checkSignal, checkWhole } from "./check.ts";
 import type { FlushRequest, FlushSink } from "./sink.ts";
 

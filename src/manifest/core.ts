@@ -4,17 +4,17 @@ import type { Store, View } from "../store/store.ts";
 import type { AnyTable } from "../schema/schema.ts";
 import { isManifestError } from "../errors.ts";
 import { Bindings, type Bound } from "./bindings.ts";
-import { ChangeCodec } from "./change.ts";
-import type { ChangeCache, ChangeCacheId } from "./change_cache.ts";
-import { ChangeCursors } from "./change_cursor.ts";
-import { ChangeLog, type LogRetention } from "./change_log.ts";
-import { ChangeRecords } from "./change_records.ts";
-import { JobIds } from "./job_ids.ts";
-import { Published } from "./published.ts";
-import { Staging } from "./staging.ts";
-import { TableReader } from "./table_reader.ts";
-import { unvalidated } from "./validation.ts";
-import { VirtualTables } from "./virtual_tables.ts";
+import { ChangeCodec } from "./log/change.ts";
+import type { ChangeCache, ChangeCacheId } from "./log/change_cache.ts";
+import { ChangeCursors } from "./log/change_cursor.ts";
+import { ChangeLog, type LogRetention } from "./log/change_log.ts";
+import { ChangeRecords } from "./log/change_records.ts";
+import { JobIds } from "./write/job_ids.ts";
+import { Published } from "./read/published.ts";
+import { Staging } from "./write/staging.ts";
+import { TableReader } from "./read/table_reader.ts";
+import { unvalidated } from "./transact/validation.ts";
+import { VirtualTables } from "./read/virtual_tables.ts";
 
 /** What a manifest that was opened for reading keeps when it moves to another store. */
 export interface Shared {

@@ -2,7 +2,7 @@
 import { FORMAT_VERSION } from "../../assembly/format.ts";
 import { type ErrorJson, isManifestError } from "../errors.ts";
 import type { RecoveryReport, StoreStats } from "../store/store.ts";
-import type { ChangeCacheMetrics } from "./change_cache.ts";
+import type { ChangeCacheMetrics } from "./log/change_cache.ts";
 import type { ManifestCore } from "./core.ts";
 import type { DurabilityReport } from "./manifest.ts";
 import type { ResolvedManifestOptions } from "./options.ts";

@@ -4,8 +4,8 @@ import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts"
 import { openFile } from "../storage/file.ts";
 import type { Durability, Storage } from "../storage/storage.ts";
 import { type CheckReport, type DurabilityMode, type RecoveryReport, type Resolution, Store, type StoreStats } from "../store/store.ts";
-import { Batch } from "./batch.ts";
-import type { Change } from "./change.ts";
+import { Batch } from "./write/batch.ts";
+import type { Change } from "./log/change.ts";
 import {
   type ChangeCursor,
   type ChangePage,
@@ -13,29 +13,29 @@ import {
   checkCursorOptions,
   checkPageSize,
   type CursorOptions,
-} from "./change_cursor.ts";
-import { changesOf, type ChangesOptions } from "./changes.ts";
+} from "./log/change_cursor.ts";
+import { changesOf, type ChangesOptions } from "./log/changes.ts";
 import { ManifestCore } from "./core.ts";
-import { checkTable } from "./operation_builder.ts";
+import { checkTable } from "./write/operation_builder.ts";
 import { diagnose, type Diagnostics } from "./diagnostics.ts";
-import { DeepCheck } from "./deep_check.ts";
+import { DeepCheck } from "./gc/deep_check.ts";
 import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
-import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./reclaim.ts";
-import { Requeue } from "./requeue.ts";
+import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./gc/reclaim.ts";
+import { Requeue } from "./write/requeue.ts";
 import { type EventListener, Events } from "./events.ts";
-import { type ChangeFollower, Follower, type FollowOptions } from "./follower.ts";
-import { LagWatch } from "./lag_watch.ts";
+import { type ChangeFollower, Follower, type FollowOptions } from "./log/follower.ts";
+import { LagWatch } from "./log/lag_watch.ts";
 import { type ManifestOptions, type ResolvedManifestOptions, resolveManifestOptions } from "./options.ts";
-import type { RangeSource } from "./range.ts";
-import { ReadTransaction } from "./read_transaction.ts";
-import { Reader } from "./reader.ts";
-import type { TableReader } from "./table_reader.ts";
-import { transact, type TransactOptions, type TransactResult } from "./transact.ts";
-import type { Transaction } from "./transaction.ts";
-import { ManifestTxn, type TxnOptions } from "./txn.ts";
-import { isVirtual } from "./virtual_tables.ts";
-import { checkSignal, type WaitOptions } from "./waiters.ts";
-import { Watch } from "./watch.ts";
+import type { RangeSource } from "./read/range.ts";
+import { ReadTransaction } from "./read/read_transaction.ts";
+import { Reader } from "./read/reader.ts";
+import type { TableReader } from "./read/table_reader.ts";
+import { transact, type TransactOptions, type TransactResult } from "./transact/transact.ts";
+import type { Transaction } from "./transact/transaction.ts";
+import { ManifestTxn, type TxnOptions } from "./write/txn.ts";
+import { isVirtual } from "./read/virtual_tables.ts";
+import { checkSignal, type WaitOptions } from "./log/waiters.ts";
+import { Watch } from "./log/watch.ts";
 
 function closedError(action: string): ManifestError {
   return new ManifestError("HANDLE_CLOSED", `Cannot ${action}: the manifest is closed`);

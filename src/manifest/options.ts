@@ -1,8 +1,8 @@
 // How a manifest is opened: defaults and validation.
 import { failRange, failType } from "../errors.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
-import { ChangeCache, type ChangeCacheId } from "./change_cache.ts";
-import { type LogRetention, resolveRetention } from "./change_log.ts";
+import { ChangeCache, type ChangeCacheId } from "./log/change_cache.ts";
+import { type LogRetention, resolveRetention } from "./log/change_log.ts";
 import type { EventListener } from "./events.ts";
 
 /** How a manifest is opened. */

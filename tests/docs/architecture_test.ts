@@ -1,4 +1,4 @@
-// docs/architecture.md names what is there: every module of the kernel and of the store, and nothing else.
+// docs/architecture.md names what is there: every module of the kernel, the store and the manifest, and nothing else.
 import { assertEquals } from "@std/assert";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "../support/harness.ts";
@@ -8,15 +8,18 @@ const document = readFileSync("docs/architecture.md", "utf8");
 /** The files named in the first column of the table under a heading. */
 function filesUnder(heading: string): string[] {
   const section = document.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
-  const cells = section.split("\n").filter((line) => line.startsWith("| `")).map((line) => line.split("|")[1]!);
+  const cells = section.split("\n").filter((line) => /^\| (\*\*[\w]+\/\*\* )?`/.test(line)).map((line) => line.split("|")[1]!);
   return cells.flatMap((cell) => [...cell.matchAll(/`([\w.]+)`/g)].map((match) => match[1]!)).sort();
 }
 
 const filesIn = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith(".ts")).sort();
 
-test("architecture.md: its tables name every module of the kernel and of the store", () => {
+test("architecture.md: its tables name every module of the kernel, the store and the manifest", () => {
   assertEquals(filesUnder("Kernel modules"), filesIn("assembly"));
   assertEquals(filesUnder("Store modules"), filesIn("src/store"));
+  // Tables and operations are described in docs/manifest.md.
+  const folders = ["", "/read", "/write", "/transact", "/log", "/gc"];
+  assertEquals(filesUnder("Manifest modules"), folders.flatMap((folder) => filesIn(`src/manifest${folder}`)).sort());
 });
 
 test("architecture.md: names every folder of src/", () => {

@@ -6,7 +6,7 @@ import { TableCodec } from "../../src/schema/codec.ts";
 import { parseSchema } from "../../src/schema/description.ts";
 import type { Member, Type } from "../../src/schema/type.ts";
 import { Manifest } from "../../src/manifest/manifest.ts";
-import { OPERATION_NAMES } from "../../src/manifest/operation.ts";
+import { OPERATION_NAMES } from "../../src/manifest/write/operation.ts";
 import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { type RawOp, stageRaw } from "../../src/store/raw_ops.ts";

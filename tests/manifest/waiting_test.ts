@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { defineTable, isManifestError, Manifest, text, u53 } from "../../mod.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
-import { Waiters } from "../../src/manifest/waiters.ts";
+import { Waiters } from "../../src/manifest/log/waiters.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { ListeningController } from "../support/listening_signal.ts";

@@ -1,6 +1,6 @@
 // Every operation of a transaction once, in an order in which each is possible, over an empty manifest.
 import { defineTable, type ManifestTxn, type Table, text, u53 } from "../../mod.ts";
-import type { OperationName } from "../../src/manifest/operation.ts";
+import type { OperationName } from "../../src/manifest/write/operation.ts";
 
 /** A table of the user. */
 export const owners: Table<[id: number], { team: string }> = defineTable({

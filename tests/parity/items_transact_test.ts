@@ -1,7 +1,7 @@
 // Items 36, 37 and 40 of the test list: read-write transactions beside each other.
 import { assert, assertEquals } from "@std/assert";
 import { defineTable, type Manifest, type ManifestOptions, type Table, type Transaction, u53 } from "../../mod.ts";
-import { unvalidated } from "../../src/manifest/validation.ts";
+import { unvalidated } from "../../src/manifest/transact/validation.ts";
 import { errorOf } from "../manifest/open_manifest.ts";
 import { test } from "../support/harness.ts";
 import { stateOf, Subject } from "./subject.ts";

@@ -1,7 +1,7 @@
 // Operations of the source document on jobs, metrics, counts and generations, and those that it lacks: each is there behind a power loss, with its change.
 import { assert, assertEquals } from "@std/assert";
 import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
-import { OPERATION_NAMES } from "../../src/manifest/operation.ts";
+import { OPERATION_NAMES } from "../../src/manifest/write/operation.ts";
 import { test } from "../support/harness.ts";
 import { EVERY_OPERATION, owners } from "./every_operation.ts";
 import { lastChange, lastOperations, Subject } from "./subject.ts";

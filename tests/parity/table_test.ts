@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { BUILT_IN } from "../../src/manifest/operations/built_in.ts";
-import { OPERATION_NAMES } from "../../src/manifest/operation.ts";
-import { OperationBuilder } from "../../src/manifest/operation_builder.ts";
-import { VIRTUAL } from "../../src/manifest/virtual_tables.ts";
+import { OPERATION_NAMES } from "../../src/manifest/write/operation.ts";
+import { OperationBuilder } from "../../src/manifest/write/operation_builder.ts";
+import { VIRTUAL } from "../../src/manifest/read/virtual_tables.ts";
 import { test } from "../support/harness.ts";
 import {
   BAD_INPUT,

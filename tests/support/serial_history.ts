@@ -16,7 +16,7 @@ import {
   type Transaction,
   u53,
 } from "../../mod.ts";
-import { unvalidated } from "../../src/manifest/validation.ts";
+import { unvalidated } from "../../src/manifest/transact/validation.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { WrappedStorage } from "./counting_storage.ts";
 import { testEnvironment } from "./environment.ts";

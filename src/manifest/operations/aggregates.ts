@@ -1,6 +1,6 @@
 // Operations that change a number where it stands: metrics, generations, reference counts. The change shows the result, so that applying it twice is applying it once.
 import { failRange, failType } from "../../errors.ts";
-import { type OperationKind, tagOf } from "../operation.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
 import { type GenerationRecord, generations } from "../tables/generations.ts";
 import { type Metric, type MetricInput, metrics } from "../tables/metrics.ts";
 import { objectKey, refcounts, type StoredObject } from "../tables/refcounts.ts";

@@ -2,7 +2,7 @@
 //
 // A new table is added here and, where it has operations, to OPERATION_NAMES.
 import type { AnyTable } from "../../schema/schema.ts";
-import type { OperationKind } from "../operation.ts";
+import type { OperationKind } from "../write/operation.ts";
 import { chunkDeltas } from "../tables/chunk_deltas.ts";
 import { chunks } from "../tables/chunks.ts";
 import { cursors } from "../tables/cursors.ts";
@@ -16,7 +16,7 @@ import { remoteNamespaces } from "../tables/remote_namespaces.ts";
 import { snapshots } from "../tables/snapshots.ts";
 import { walArtifacts } from "../tables/wal_artifacts.ts";
 import { walStates } from "../tables/wal_states.ts";
-import { VIRTUAL } from "../virtual_tables.ts";
+import { VIRTUAL } from "../read/virtual_tables.ts";
 import { DELETE_CHUNK, DELETE_CHUNK_DELTA, UPSERT_CHUNK, UPSERT_CHUNK_DELTA } from "./chunks.ts";
 import { DELETE_DB, PUT_DB } from "./databases.ts";
 import { PUT_JOB, REMOVE_JOB } from "./jobs.ts";

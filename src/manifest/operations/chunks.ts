@@ -1,6 +1,6 @@
 // Operations on chunks and deltas: each row names a stored object, which is unnamed until a snapshot lists it.
-import { type OperationKind, tagOf } from "../operation.ts";
-import type { Staging } from "../staging.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
+import type { Staging } from "../write/staging.ts";
 import { type ChunkDelta, type ChunkDeltaInput, chunkDeltaRecord, chunkDeltas } from "../tables/chunk_deltas.ts";
 import { type Chunk, type ChunkInput, chunkRecord, chunks } from "../tables/chunks.ts";
 import { databases } from "../tables/databases.ts";

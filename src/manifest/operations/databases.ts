@@ -4,8 +4,8 @@
 // that are under way or have ended stay: they are history. The change shows the one operation.
 import { fail } from "../../errors.ts";
 import type { AnyTable } from "../../schema/schema.ts";
-import { type OperationKind, tagOf } from "../operation.ts";
-import type { Staging } from "../staging.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
+import type { Staging } from "../write/staging.ts";
 import { chunkDeltas } from "../tables/chunk_deltas.ts";
 import { chunks } from "../tables/chunks.ts";
 import { type Database, type DatabaseInput, databaseRecord, databases } from "../tables/databases.ts";

@@ -3,8 +3,8 @@
 // Copied: write-ahead-log state (without the job that flushes now and its error), chunks, deltas, log artifacts and snapshots. The stored objects are not copied: both name the same ones, by the
 // database that wrote them, and the copied snapshots count them. Jobs stay with the first.
 import { fail, failRange, failType } from "../../errors.ts";
-import { type OperationKind, tagOf } from "../operation.ts";
-import type { Staging } from "../staging.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
+import type { Staging } from "../write/staging.ts";
 import { chunkDeltas } from "../tables/chunk_deltas.ts";
 import { chunks } from "../tables/chunks.ts";
 import { type DatabaseInput, databaseRecord, databases } from "../tables/databases.ts";

@@ -6,9 +6,9 @@
 //   held   (requeue)  │          │
 //    ▲────────────────┼──────────┘ (retry: to pending)
 import { fail, failLimit, failRange, failType } from "../../errors.ts";
-import { type OperationKind, tagOf } from "../operation.ts";
-import { Range } from "../range.ts";
-import type { Staging } from "../staging.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
+import { Range } from "../read/range.ts";
+import type { Staging } from "../write/staging.ts";
 import {
   type Job,
   type JobInput,

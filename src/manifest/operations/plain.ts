@@ -1,10 +1,10 @@
 // Operations on any table: put, delete, deleteRange. For built-in tables they are the table's own operation, or refused.
 import { KEY_MAX } from "../../../assembly/format.ts";
 import { failType } from "../../errors.ts";
-import type { RangeBounds } from "../bounds.ts";
-import { encodeBounds } from "../bounds.ts";
+import type { RangeBounds } from "../read/bounds.ts";
+import { encodeBounds } from "../read/bounds.ts";
 import { builtIn } from "./built_in.ts";
-import type { OperationKind } from "../operation.ts";
+import type { OperationKind } from "../write/operation.ts";
 
 const NOTHING = new Uint8Array(0);
 /** Behind every key but this one. */

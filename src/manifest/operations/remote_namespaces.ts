@@ -1,5 +1,5 @@
 // Operations on remote namespaces.
-import { type OperationKind, tagOf } from "../operation.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
 import { type RemoteNamespaceInput, remoteNamespaceRecord, remoteNamespaces } from "../tables/remote_namespaces.ts";
 import { objectOf } from "./rows.ts";
 

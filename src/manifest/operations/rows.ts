@@ -1,9 +1,9 @@
 // Rows as the transaction being staged has left them: what earlier operations have put or deleted, else what the tree holds.
 import { fail, failType } from "../../errors.ts";
-import type { KeyRest } from "../pending_rows.ts";
-import { Range } from "../range.ts";
+import type { KeyRest } from "../write/pending_rows.ts";
+import { Range } from "../read/range.ts";
 import type { AnyTable, Table } from "../../schema/schema.ts";
-import type { Staging } from "../staging.ts";
+import type { Staging } from "../write/staging.ts";
 import { databases } from "../tables/databases.ts";
 
 /** A table whose keys begin with a number that its rows are grouped by, or are that number alone. */

@@ -1,7 +1,7 @@
 // Operations on snapshots: each counts, or releases, the objects in its row.
 import { fail, failType } from "../../errors.ts";
-import { type OperationKind, tagOf } from "../operation.ts";
-import type { Staging } from "../staging.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
+import type { Staging } from "../write/staging.ts";
 import { type Snapshot, type SnapshotChunk, type SnapshotInput, type SnapshotItem, snapshots } from "../tables/snapshots.ts";
 import { chunkOf, deltaOf } from "./chunks.ts";
 import { componentsOf, requireDatabase, rowOf } from "./rows.ts";

@@ -1,5 +1,5 @@
 // Operations on what the manifest knows of write-ahead logs: their state and their artifacts.
-import { type OperationKind, tagOf } from "../operation.ts";
+import { type OperationKind, tagOf } from "../write/operation.ts";
 import { type WalArtifactInput, walArtifactRecord, walArtifacts } from "../tables/wal_artifacts.ts";
 import { type WalStateInput, walStateRecord, walStates } from "../tables/wal_states.ts";
 import { componentsOf, numberOf, objectOf, requireDatabase } from "./rows.ts";

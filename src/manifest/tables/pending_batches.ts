@@ -1,6 +1,6 @@
 // Table "pending_batches": what lies in the journal and not yet in the tree. Computed: it can be read, never written.
 import { defineTable, type Table, u53 } from "../../schema/schema.ts";
-import type { ChangeOperation } from "../change_operation.ts";
+import type { ChangeOperation } from "../log/change_operation.ts";
 
 /** A transaction that the journal holds and the newest durable meta generation does not. */
 export interface PendingBatch {

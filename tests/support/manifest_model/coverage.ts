@@ -1,5 +1,5 @@
 // What the shapes of the model of a manifest must come across together: every operation, error, transition and kind of opening.
-import { OPERATION_NAMES } from "../../../src/manifest/operation.ts";
+import { OPERATION_NAMES } from "../../../src/manifest/write/operation.ts";
 import { JOB_WAYS } from "./jobs.ts";
 
 /** Operations as transactions have them; a change shows all of them but `createDb`. */
