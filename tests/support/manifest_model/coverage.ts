@@ -59,6 +59,7 @@ const EVENTS = [
   "reclaim done",
   "reclaim fails before",
   "reclaim fails behind",
+  "deleted again",
   "reclaim of all",
   "reclaim of nothing",
   "reclaim up to the limit",

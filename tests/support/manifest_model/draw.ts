@@ -36,6 +36,8 @@ export class Draw {
   /** User tables as they were before the transaction, and definitions that it may use. */
   #there: ReadonlyMap<string, UserDefinition> = new Map();
   #fitting: UserDefinition[] = [];
+  /** What comes next in this transaction. */
+  #planned: ModelOperation[] = [];
   readonly #shape: Shape;
   readonly #random: Random;
   readonly #records: Records;
@@ -66,6 +68,8 @@ export class Draw {
 
   /** An operation that should be possible; now and then it is not. */
   operation(state: State): ModelOperation {
+    const planned = this.#planned.shift();
+    if (planned !== undefined) return planned;
     // Without a database little is possible.
     if (state.databases.size === 0) {
       return this.#random.chance(0.5) ? createDb(this.#db(), this.#records.database()) : putDb(this.#db(), this.#records.database());
@@ -222,6 +226,7 @@ export class Draw {
   #snapshot(state: State): ModelOperation {
     const random = this.#random;
     const known = this.#keyOf(state.snapshots) as readonly [number, number] | undefined;
+    if (known !== undefined && random.chance(0.03)) return this.#roundTrip(state, known);
     if (known !== undefined && random.chance(0.35)) return dropSnapshot(known);
     const key = known !== undefined && random.chance(0.3) ? known : [this.#liveDb(state), this.#snapshotId()] as const;
     return publishSnapshot(key, {
@@ -229,6 +234,19 @@ export class Draw {
       ...random.chance(0.5) ? { sourceGeneration: this.#records.number() } : {},
       ...random.chance(0.3) ? { createdAt: this.#records.time() } : {},
     });
+  }
+
+  /** Drops a snapshot and publishes it again as it was, with a hold of one of its objects in between: all counts are as before. */
+  #roundTrip(state: State, key: readonly [number, number]): ModelOperation {
+    const { chunks, createdAt, sourceGeneration } = state.snapshots.get(...key)!;
+    const items = chunks.map(({ chunkId, generation, deltaId }) => ({ chunkId, generation, deltaId }));
+    if (chunks.length > 0) {
+      const { originDb, chunkId, generation, deltaId } = this.#random.pick(chunks);
+      const object = deltaId === undefined ? { originDb, chunkId, generation } : { originDb, chunkId, generation, deltaId };
+      this.#planned = [adjustRefcount(object, 1), adjustRefcount(object, -1)];
+    }
+    this.#planned.push(publishSnapshot(key, { chunks: items, createdAt, sourceGeneration }));
+    return dropSnapshot(key);
   }
 
   #objectOf([originDb, chunkId, generation, delta]: ObjectKey): StoredObject {
@@ -324,6 +342,7 @@ export class Draw {
 
   /** Begins a transaction: it keeps to one definition of each table. */
   begin(state: State): void {
+    this.#planned = [];
     this.#there = new Map([...state.userTables].map(([name, { definition }]) => [name, definition]));
     this.#fitting = USER_DEFINITIONS.filter(({ table, version }) => {
       const there = this.#there.get(table.name);

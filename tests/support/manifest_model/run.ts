@@ -82,6 +82,8 @@ export class ModelRun {
   /** The greatest job id that this handle has given out; the least that it may still give out, as the state was before the action. */
   #reserved = 0;
   #leastJobId = 1;
+  /** Condemned objects whose bytes are gone. */
+  #deleted = new Set<string>();
   #oldest = 1;
   /** The log was cut so far for cursors that have done it. */
   #cut = 1;
@@ -552,14 +554,14 @@ export class ModelRun {
     let failed = 0;
     let meddling = false;
     let image: Image | undefined;
-    const running = this.#manifest.reclaim(call.limit, async (object) => {
-      const key = keyOf(object);
+    // What the callback finds wrong must not be taken for a deletion that failed.
+    let broken: { error: unknown } | undefined;
+    const look = async (key: ObjectKey): Promise<void> => {
       const facts = this.#state.facts(key);
       if (facts.state !== "condemned") throw new Error(`an object that is ${facts.state} is deleted: ${show(key)}`);
       expectSame(this.#manifest.get(refcounts, [...key])?.state, "condemned", "the state of an object while it is deleted");
       given.push(key.join("/"));
       const at = given.length - 1;
-      const how: Deleting = gentle ? "done" : random.pick(["done", "fails before", "fails behind"]);
       if (at === meddleAt) {
         meddling = true;
         await this.#meddle(key);
@@ -567,7 +569,19 @@ export class ModelRun {
       }
       if (at === crashAt && !meddling) image = { file: this.#storage.image(), states: [this.#state.copy()] };
       if (at === abortAt) abort.abort();
+    };
+    const running = this.#manifest.reclaim(call.limit, async (object) => {
+      const key = keyOf(object);
+      const how: Deleting = gentle ? "done" : random.pick(["done", "fails before", "fails behind"]);
+      try {
+        await look(key);
+      } catch (error) {
+        broken ??= { error };
+      }
       this.#count(`reclaim ${how}`);
+      const name = key.join("/");
+      if (this.#deleted.has(name)) this.#count("deleted again");
+      if (how !== "fails before") this.#deleted.add(name);
       if (how !== "done") {
         failed++;
         throw new Error(how);
@@ -575,9 +589,11 @@ export class ModelRun {
       done.push(key);
     }, { ...call, signal: abort.signal });
     const outcome = await this.#finish(Promise.allSettled([running]).then(([one]) => one));
+    if (broken !== undefined) throw broken.error;
     // What it should have come to.
     this.#state.begin(this.#now);
     removeObjects(this.#state, done);
+    for (const key of done) this.#deleted.delete(key.join("/"));
     this.#state.commit();
     marked.push(...this.#state.undo);
     const { shown } = this.#state;
