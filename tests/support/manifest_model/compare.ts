@@ -185,7 +185,7 @@ function objects(
     }));
 }
 
-function queued(state: State, ids: readonly (readonly [number, Job])[]): QueuedJob[] {
+function queued(ids: readonly (readonly [number, Job])[]): QueuedJob[] {
   return ids.map(([job, row]) => ({ job, ...row }));
 }
 
@@ -244,7 +244,7 @@ export function compareList(reader: Reader, state: State, random: Random): void 
         (job) => (is === undefined || job.state.is === is) && (kind === undefined || job.kind === kind),
         is !== undefined,
       );
-      return expectSame(reader.listJobs({ state: is, kind, limit }), queued(state, wanted.slice(0, limit)), `listJobs ${is} ${kind}`);
+      return expectSame(reader.listJobs({ state: is, kind, limit }), queued(wanted.slice(0, limit)), `listJobs ${is} ${kind}`);
     }
     case 11: {
       const of = random.chance(0.3) ? null : random.chance(0.3) ? undefined : db;
@@ -255,7 +255,7 @@ export function compareList(reader: Reader, state: State, random: Random): void 
       );
       return expectSame(
         reader.listPendingJobs({ db: of, kind, limit }),
-        queued(state, wanted.slice(0, limit)),
+        queued(wanted.slice(0, limit)),
         `listPendingJobs ${of} ${kind}`,
       );
     }

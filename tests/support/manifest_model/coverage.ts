@@ -1,9 +1,10 @@
 // What the shapes of the model of a manifest must come across together: every operation, error, transition and kind of opening.
 import { OPERATION_NAMES } from "../../../src/manifest/write/operation.ts";
+import { ACKNOWLEDGE } from "./cursors.ts";
 import { JOB_WAYS } from "./jobs.ts";
 
-/** Operations as transactions have them; a change shows all of them but `createDb`. */
-const OPERATIONS: readonly string[] = [...OPERATION_NAMES, "delete", "deleteRange", "createDb"];
+/** Operations as transactions have them; a change shows all of them but `createDb` and `acknowledge`. */
+const OPERATIONS: readonly string[] = [...OPERATION_NAMES, "delete", "deleteRange", "createDb", ACKNOWLEDGE];
 
 /** Ways of stored objects between two transactions. */
 const OBJECT_WAYS = [
@@ -94,7 +95,7 @@ const EVENTS = [
 /** Everything, by the names that runs count under. */
 export const COVERAGE: readonly string[] = [
   ...OPERATIONS.map((name) => `operation ${name}`),
-  ...OPERATIONS.filter((name) => name !== "createDb").map((name) => `shown ${name}`),
+  ...OPERATIONS.filter((name) => name !== "createDb" && name !== ACKNOWLEDGE).map((name) => `shown ${name}`),
   ...OPERATIONS.map((name) => `rejected ${name}`),
   ...CODES.map((code) => `code ${code}`),
   ...OBJECT_WAYS.map((way) => `object ${way}`),

@@ -4,6 +4,7 @@ import type { ErrorCode, JobState, JobStateInput, OperationBuilder, SnapshotItem
 import type { Random } from "../random.ts";
 import { bumpGeneration, deleteRemoteNamespace, mergeMetric, putRemoteNamespace } from "./aggregates.ts";
 import { deleteChunk, deleteChunkDelta, type DeltaKey, upsertChunk, upsertChunkDelta } from "./chunks.ts";
+import { acknowledge } from "./cursors.ts";
 import { createDb, deleteDb, forkDb, putDb } from "./databases.ts";
 import { deletePendingJob, persistJobCounter, putJob, removeJob, updateJobState, upsertPendingJob } from "./jobs.ts";
 import { type ModelOperation, wrong } from "./operation.ts";
@@ -29,8 +30,8 @@ function bad(value: unknown): any {
 
 /** Draws operations. */
 export class Draw {
-  /** Whether transactions may make user tables. */
-  newTables = true;
+  /** Whether transactions are issued alone: they may make user tables and move cursors. */
+  alone = true;
   /** Told of every job id that a transaction is given. */
   onJobId: (id: number) => void = () => {};
   /** User tables as they were before the transaction, and definitions that it may use. */
@@ -76,6 +77,8 @@ export class Draw {
     }
     let roll = this.#random.int(this.#total);
     const [make] = this.#families.find(([, weight]) => (roll -= weight) < 0)!;
+    const cursor = this.alone && this.#random.chance(0.02) ? this.#keyOf(state.cursors) : undefined;
+    if (cursor !== undefined) return acknowledge(cursor[0] as number, this.#random.int(state.durable + 2));
     return this.#random.chance(0.04) ? this.#plain(state) : make(state);
   }
 
@@ -346,12 +349,12 @@ export class Draw {
     this.#there = new Map([...state.userTables].map(([name, { definition }]) => [name, definition]));
     this.#fitting = USER_DEFINITIONS.filter(({ table, version }) => {
       const there = this.#there.get(table.name);
-      return there === undefined ? this.newTables : version === there.version;
+      return there === undefined ? this.alone : version === there.version;
     });
     const growing = this.#fitting.filter(({ table }) => table.name === "growing");
     // Now and then the later definition, whichever was used before.
     const later = growing.length > 1 ? 0.3 : 0.005;
-    if (growing.length === 0 || !this.newTables || !this.#random.chance(later)) {
+    if (growing.length === 0 || !this.alone || !this.#random.chance(later)) {
       if (growing.length > 1) this.#fitting.pop();
       return;
     }
@@ -449,7 +452,13 @@ export class Draw {
     const missing = this.#missingDb(state);
     const condemned = state.objects.all().filter(({ value }) => value.condemned).map(({ key }) => key as unknown as ObjectKey);
     if (condemned.length > 0 && random.chance(0.35)) return this.#useCondemned(state, random.pick(condemned));
-    switch (random.int(22)) {
+    switch (random.int(24)) {
+      case 22:
+        return acknowledge(1_000_000, 1);
+      case 23: {
+        const cursor = this.#keyOf(state.cursors);
+        return cursor && acknowledge(cursor[0] as number, state.durable + 1000);
+      }
       case 0:
         return createDb(live, records.database());
       case 1:
@@ -641,7 +650,7 @@ export class Draw {
           ? undefined
           : argument("updateJobState", (txn) => txn.updateJobState(job, random.pick([bad("gone"), bad({ is: "failed" }), bad(null)])));
       case 28:
-        return argument("persistJobCounter", (txn) => txn.persistJobCounter(random.pick([-1, 0.5, TOO_LARGE])), "LIMIT");
+        return argument("persistJobCounter", (txn) => txn.persistJobCounter(random.pick([-1, 0.5, TOO_LARGE])));
       case 29:
         return argument("persistJobCounter", (txn) => txn.persistJobCounter(bad("5")));
       case 30: {
@@ -676,6 +685,8 @@ export class Draw {
       default:
         if (definition === undefined) return undefined;
         if (random.chance(0.5)) return argument("put", (txn) => txn.put(definition.table, this.userKey(definition), bad({ n: "x" })));
+        // What is found late is found behind the making of tables.
+        if (!this.#there.has(definition.table.name)) return undefined;
         return argument("put", (txn) => {
           const key = definition.pairs ? [1, "k".repeat(2000)] : ["k".repeat(2000)];
           txn.put(definition.table, key, this.#userRow(definition));

@@ -76,6 +76,8 @@ export class State {
   now = 0;
   /** The newest change. */
   sequence = 0;
+  /** The newest change that consumers may have seen. */
+  durable = 0;
   /** User tables made so far. */
   incarnations = 0;
   /** What the present transaction shows, and the generations that it bumps. */
@@ -105,6 +107,7 @@ export class State {
     const { undo } = copy;
     copy.now = this.now;
     copy.sequence = this.sequence;
+    copy.durable = this.durable;
     copy.incarnations = this.incarnations;
     copy.note = this.note;
     copy.databases = this.databases.copy(undo);

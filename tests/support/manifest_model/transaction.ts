@@ -1,6 +1,7 @@
 // One transaction of the model: built and predicted operation by operation, then compared with what its commit says.
 import { type CommitReceipt, isManifestError, type Manifest, type ManifestTxn } from "../../../mod.ts";
 import type { Random } from "../random.ts";
+import { ACKNOWLEDGE } from "./cursors.ts";
 import type { Draw } from "./draw.ts";
 import type { ModelOperation } from "./operation.ts";
 import type { Undo } from "./rows.ts";
@@ -23,7 +24,7 @@ export class ModelTransaction {
   readonly commitId: string | undefined;
   readonly names: string[] = [];
   rejection: Rejection | undefined;
-  /** The change's number; 0 for a transaction without operations. */
+  /** The change's number; 0 for a transaction that is none: without operations, or with nothing but acknowledges. */
   sequence = 0;
   shown: readonly Shown[] = [];
   generations: Readonly<Record<number, number>> = {};
@@ -50,7 +51,7 @@ export class ModelTransaction {
       random,
       now,
       length,
-      !draw.newTables,
+      !draw.alone,
       (i) => i === at ? draw.wrong(state) : draw.operation(state),
     );
   }
@@ -99,7 +100,7 @@ export class ModelTransaction {
     if (this.rejection === undefined) state.commit();
     this.touched = [...state.undo];
     if (this.rejection !== undefined) return state.rollback();
-    if (this.txn.length === 0) return;
+    if (this.names.every((name) => name === ACKNOWLEDGE)) return;
     this.sequence = ++state.sequence;
     this.shown = state.shown;
     this.generations = state.generationsBumped;
@@ -121,7 +122,8 @@ export class ModelTransaction {
       );
     }
     expectSame(receipt.sequence, this.sequence, "the sequence of a receipt");
-    expectSame(receipt.generations, this.generations, "the generations of a receipt");
+    // Without operations it has the generations of all components, as they are durable just then.
+    if (this.names.length > 0) expectSame(receipt.generations, this.generations, "the generations of a receipt");
     if (this.commitId !== undefined) expectSame(receipt.commitId, this.commitId, "the commit id of a receipt");
     return receipt.commitId;
   }
