@@ -85,6 +85,11 @@ export class Bindings {
     return { info: { id: 0, name: table.name, schema: table.schema }, table, codec: this.#codecOf(table), older: false };
   }
 
+  /** Binds a definition to a table that is about to be made, or to get another schema. */
+  bindTo(info: TableInfo, table: AnyTable): Bound {
+    return this.#bind(info, table);
+  }
+
   #bind(info: TableInfo, table: AnyTable): Bound {
     if (!(table.schema instanceof Uint8Array)) {
       failType(`Cannot use table "${table.name}": it is no definition made by defineTable`, { table: table.name });

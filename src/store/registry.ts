@@ -15,6 +15,12 @@ const ROW_HEADER = 8;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** A row of the registry, encoded. */
+export interface RegistryRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
 function nameKey(name: string): Uint8Array {
   if (typeof name !== "string") failType("Cannot use a table: its name is not a string");
   if (!name.isWellFormed() || name.includes("\0") || name === "") {
@@ -37,6 +43,10 @@ function checkSchema(schema: Uint8Array): void {
   if (schema.length > SCHEMA_MAX) {
     failLimit("Cannot use a table: its schema is longer than 1 MiB", { length: schema.length, limit: SCHEMA_MAX });
   }
+}
+
+function putRow({ key, value }: RegistryRow): RawOp {
+  return { kind: "put", table: TABLE_ID_TABLES, key, value, hidden: true };
 }
 
 /** The tables of a store. */
@@ -94,27 +104,44 @@ export class Registry {
     }
   }
 
+  /** The id that the next table gets. */
+  nextId(newest: View): number {
+    const counter = newest.tree(TABLE_ID_TABLES).get(NEXT_ID);
+    return counter && counter.length >= 4 ? new DataView(counter.buffer, counter.byteOffset).getUint32(0, true) : TABLE_ID_USER;
+  }
+
+  /** What registers a table under an id: the rows to put. TABLE_EXISTS when the name is taken. */
+  create(newest: View, { name, schema }: TableDefinition, id: number): RegistryRow[] {
+    const key = nameKey(name);
+    checkSchema(schema);
+    if (this.tablesOf(newest, newest).has(name)) {
+      fail("TABLE_EXISTS", `Cannot create table "${name}": it exists`, { detail: { table: name } });
+    }
+    if (id >= TABLE_DROPPED) fail("LIMIT", "Cannot create a table: no table ids are left");
+    const counter = new Uint8Array(4);
+    new DataView(counter.buffer).setUint32(0, id + 1, true);
+    return [{ key, value: rowOf(id, schema) }, { key: NEXT_ID, value: counter }];
+  }
+
+  /** What gives a table another schema: the row to put. */
+  replace({ id, name }: TableInfo, schema: Uint8Array): RegistryRow {
+    checkSchema(schema);
+    return { key: nameKey(name), value: rowOf(id, schema) };
+  }
+
   /** Stages the creation of tables; `ids` is filled in. */
   stageCreate(newest: View, definitions: readonly TableDefinition[], ids: number[]): Staged {
-    const tables = this.tablesOf(newest, newest);
-    const counter = newest.tree(TABLE_ID_TABLES).get(NEXT_ID);
-    let next = counter && counter.length >= 4 ? new DataView(counter.buffer, counter.byteOffset).getUint32(0, true) : TABLE_ID_USER;
-    const ops: RawOp[] = [];
+    let next = this.nextId(newest);
+    const rows: RegistryRow[] = [];
     const seen = new Set<string>();
-    for (const { name, schema } of definitions) {
-      const key = nameKey(name);
-      checkSchema(schema);
-      if (tables.has(name) || seen.has(name)) fail("TABLE_EXISTS", `Cannot create table "${name}": it exists`, { detail: { table: name } });
-      if (next >= TABLE_DROPPED) fail("LIMIT", "Cannot create a table: no table ids are left");
+    for (const definition of definitions) {
+      const { name } = definition;
+      if (seen.has(name)) fail("TABLE_EXISTS", `Cannot create table "${name}": it is there twice`, { detail: { table: name } });
       seen.add(name);
-      ids.push(next);
-      ops.push({ kind: "put", table: TABLE_ID_TABLES, key, value: rowOf(next, schema), hidden: true });
-      next++;
+      rows.push(...this.create(newest, definition, next));
+      ids.push(next++);
     }
-    const row = new Uint8Array(4);
-    new DataView(row.buffer).setUint32(0, next, true);
-    ops.push({ kind: "put", table: TABLE_ID_TABLES, key: NEXT_ID, value: row, hidden: true });
-    return stageRaw(this.#kernel, ops);
+    return stageRaw(this.#kernel, rows.map(putRow));
   }
 
   #existing(newest: View, name: string, action: string): TableInfo {
@@ -126,14 +153,7 @@ export class Registry {
   /** Stages another schema for a table. */
   stageSchema(newest: View, name: string, schema: Uint8Array): Staged {
     checkSchema(schema);
-    const table = this.#existing(newest, name, "change");
-    return stageRaw(this.#kernel, [{
-      kind: "put",
-      table: TABLE_ID_TABLES,
-      key: nameKey(name),
-      value: rowOf(table.id, schema),
-      hidden: true,
-    }]);
+    return stageRaw(this.#kernel, [putRow(this.replace(this.#existing(newest, name, "change"), schema))]);
   }
 
   /** Stages the end of a table. */

@@ -14,7 +14,7 @@ import { openCore } from "./opening.ts";
 import { type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Readers, ReadTransaction } from "./readers.ts";
 import { Replay } from "./recovery.ts";
-import { Registry } from "./registry.ts";
+import { Registry, type RegistryRow } from "./registry.ts";
 import { RunReader } from "./runs.ts";
 import type {
   CheckReport,
@@ -286,6 +286,21 @@ export class Store {
     const ids: number[] = [];
     await this.#commit({ change: false, stage: () => this.#registry.stageCreate(this.newest, tables, ids) }, true);
     return ids;
+  }
+
+  /** The id that the next table gets in the newest applied state. For use inside `stage`. */
+  nextTableId(): number {
+    return this.#registry.nextId(this.newest);
+  }
+
+  /** Rows of TABLE_ID_TABLES with which a transaction registers a table itself, under this id; it then says so with `registry`. TABLE_EXISTS. For use inside `stage`. */
+  tableRows(definition: TableDefinition, id: number): RegistryRow[] {
+    return this.#registry.create(this.newest, definition, id);
+  }
+
+  /** The row of TABLE_ID_TABLES with which a transaction replaces a table's schema itself; it then says so with `registry`. */
+  schemaRow(table: TableInfo, schema: Uint8Array): RegistryRow {
+    return this.#registry.replace(table, schema);
   }
 
   /** Replaces a table's schema bytes. */

@@ -199,9 +199,7 @@ export class Attempt implements OverlayBase {
         fail("CONFLICT", "Cannot commit: another commit has changed what was read", { detail: { ...this.conflict } });
       }
     };
-    const made = batch.prepare();
-    const receipt = store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
-    return made === undefined ? receipt : Promise.all([receipt, made]).then(([own]) => own);
+    return store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
   }
 
   /** Lets everything go; a second call does nothing. */

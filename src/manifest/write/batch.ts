@@ -3,7 +3,6 @@ import {
   ArgumentRangeError,
   ArgumentTypeError,
   type ErrorDetail,
-  failType,
   isManifestError,
   ManifestError,
   type ManifestErrorFields,
@@ -11,7 +10,6 @@ import {
 import type { AnyTable } from "../../schema/schema.ts";
 import type { CommitRequest, Staged } from "../../store/store.ts";
 import { type CommitReceipt, Committed } from "./receipt.ts";
-import type { Bound } from "../bindings.ts";
 import { type Generations, NO_GENERATIONS } from "../log/change.ts";
 import type { ManifestCore } from "../core.ts";
 import type { OperationKind } from "./operation.ts";
@@ -30,6 +28,8 @@ export class Batch implements CommitRequest {
   time: number | undefined;
   /** Called before anything is staged; what it throws refuses the transaction. */
   guard: (() => void) | undefined;
+  /** Whether it makes tables; known when it is staged. */
+  registry = false;
   /** Calls the commit off while it waits. */
   signal: AbortSignal | undefined;
   /** Tags the change. */
@@ -107,46 +107,6 @@ export class Batch implements CommitRequest {
     }
   }
 
-  /**
-   * Makes the tables that are not there yet: the store does it before it takes this transaction. A transaction that cannot be applied makes none: it is staged once for the error. Rejects when a table
-   * could not be made.
-   */
-  prepare(): Promise<void> | undefined {
-    const further = this.#further;
-    let missing: Map<AnyTable, Bound> | undefined;
-    let last: AnyTable | undefined;
-    const count = this.length;
-    for (let index = 0, at = 1 - STRIDE; index < count; index++, at += STRIDE) {
-      const table = index === 0 ? this.#table! : further![at] as AnyTable;
-      if (table === last) continue;
-      last = table;
-      let bound: Bound | undefined;
-      try {
-        bound = this.#core.unmade(table);
-      } catch (error) {
-        throw this.#explain(error, index);
-      }
-      if (bound !== undefined) (missing ??= new Map()).set(table, bound);
-    }
-    if (missing === undefined) return undefined;
-    const { staging } = this.#core;
-    if (staging.busy) {
-      failType(
-        "Cannot commit: another transaction is being encoded, and this one's tables are not there yet; make them with createTable before",
-      );
-    }
-    this.guard?.();
-    staging.begin(further !== undefined);
-    staging.time = this.time;
-    staging.provisional = missing;
-    try {
-      this.#stageAll(undefined);
-    } finally {
-      staging.provisional = undefined;
-    }
-    return this.#core.make([...missing.values()]);
-  }
-
   /** Stages all operations. */
   stage(): Staged {
     const core = this.#core;
@@ -159,6 +119,7 @@ export class Batch implements CommitRequest {
     this.#stageAll(starts);
     this.#starts = starts;
     staging.settle();
+    this.registry = staging.makesTables;
     core.log.maintain(staging);
     const staged = staging.finish(this.#extra());
     this.committedAt = staging.time;

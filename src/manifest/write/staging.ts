@@ -2,12 +2,12 @@
 //
 // Invariants: everything happens in one turn, inside the store's call; what earlier operations of the same transaction have done is seen by later ones through
 // `pending` and `refcounts`, because the tree does not hold it yet; what throws leaves nothing behind.
-import { EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_HIDDEN, EFFECT_PUT, OP_WORDS } from "../../../assembly/format.ts";
+import { EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_HIDDEN, EFFECT_PUT, OP_WORDS, TABLE_ID_TABLES } from "../../../assembly/format.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Arena } from "../../schema/arena.ts";
 import type { AnyTable, Table } from "../../schema/schema.ts";
 import type { Environment } from "../../store/environment.ts";
-import { ARENA_START, type Staged, type Store, type View } from "../../store/store.ts";
+import { ARENA_START, type Staged, type Store, type TableInfo, type View } from "../../store/store.ts";
 import type { Bindings, Bound } from "../bindings.ts";
 import type { ChangeLog } from "../log/change_log.ts";
 import type { CursorRows } from "../log/cursor_index.ts";
@@ -31,8 +31,6 @@ export class Staging {
   knownDb: number | undefined;
   /** The id that the next job gets, when something has asked for it. */
   nextJobId: number | undefined;
-  /** Tables that are not there yet, while a transaction is tried out. */
-  provisional: ReadonlyMap<AnyTable, Bound> | undefined;
   /** Whether the transaction has more than one operation. */
   many = false;
   /** Whether a transaction is being staged: the arena is its own until it is done. */
@@ -47,6 +45,9 @@ export class Staging {
   #refcounts: RefcountChanges | undefined;
   #generations: Map<number, number> | undefined;
   #lastBound: Bound | undefined;
+  /** Tables that the transaction makes, or whose schemas it replaces. */
+  #made: Map<string, TableInfo> | undefined;
+  #nextTableId: number | undefined;
 
   /** `log`: makes the change log, or gives the one there is. */
   constructor(store: Store, bindings: Bindings, environment: Environment, log: (staging: Staging) => ChangeLog) {
@@ -73,6 +74,8 @@ export class Staging {
     this.#pending = undefined;
     this.#refcounts = undefined;
     this.#generations = undefined;
+    this.#made = undefined;
+    this.#nextTableId = undefined;
     this.knownDb = undefined;
     this.nextJobId = undefined;
     this.many = many;
@@ -121,11 +124,32 @@ export class Staging {
     (this.#generations ??= new Map()).set(component, generation);
   }
 
-  /** A table of the newest state; TABLE_UNKNOWN when there is none. */
+  /** A table to write. One that is not there yet is made with the transaction, and one whose stored schema lacks what the definition has added gets the new one: both are there together, or neither. */
   bind(table: AnyTable): Bound {
     const last = this.#lastBound;
     if (last !== undefined && last.table === table) return last;
-    return this.#lastBound = this.provisional?.get(table) ?? this.#bindings.need(this.store.newest, table, "commit");
+    const found = this.#bindings.find(this.store.newest, table);
+    return this.#lastBound = found === undefined || found.older ? this.#make(table, found) : found;
+  }
+
+  /** Whether the transaction makes tables, or replaces their schemas. */
+  get makesTables(): boolean {
+    return this.#made !== undefined;
+  }
+
+  #make(table: AnyTable, found: Bound | undefined): Bound {
+    const { store } = this;
+    const made = this.#made?.get(table.name);
+    const known = made === undefined ? found : this.#bindings.bindTo(made, table);
+    if (known !== undefined && !known.older) return known; // an earlier operation has made it
+    const { name, schema } = table;
+    const id = known?.info.id ?? this.#nextTableId ?? store.nextTableId();
+    const rows = known === undefined ? store.tableRows({ name, schema }, id) : [store.schemaRow(known.info, schema)];
+    for (const { key, value } of rows) this.#putEncoded(TABLE_ID_TABLES, key, value);
+    if (known === undefined) this.#nextTableId = id + 1;
+    const info = { id, name, schema };
+    (this.#made ??= new Map()).set(name, info);
+    return this.#bindings.bindTo(info, table);
   }
 
   /** Reads a table of the newest applied state; what is staged is not in it. */
@@ -166,6 +190,12 @@ export class Staging {
   deleteEncoded(tableId: number, key: Uint8Array, hidden: boolean): void {
     const keyAt = this.arena.put(key);
     this.#add(EFFECT_DELETE | (hidden ? EFFECT_HIDDEN : 0), tableId, 0, keyAt, key.length, 0, 0, 0);
+  }
+
+  #putEncoded(tableId: number, key: Uint8Array, value: Uint8Array): void {
+    const keyAt = this.arena.put(key);
+    const valueAt = this.arena.put(value);
+    this.#add(EFFECT_PUT | EFFECT_HIDDEN, tableId, 0, keyAt, key.length, 0, valueAt, value.length);
   }
 
   #add(

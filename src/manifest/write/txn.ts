@@ -106,14 +106,7 @@ export class ManifestTxn extends OperationBuilder {
     if (batch.length === 0) return this.#commitNothing(expected);
     if (options !== undefined) batch.signal = options.signal;
     if (expected !== undefined) batch.guard = () => checkExpected(this.#core.store, expected);
-    let made: Promise<void> | undefined;
-    try {
-      made = batch.prepare();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    const receipt = this.#core.store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
-    return made === undefined ? receipt : Promise.all([receipt, made]).then(([own]) => own);
+    return this.#core.store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
   }
 
   async #commitNothing(expected: number | undefined): Promise<CommitReceipt> {

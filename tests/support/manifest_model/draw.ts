@@ -30,7 +30,7 @@ function bad(value: unknown): any {
 
 /** Draws operations. */
 export class Draw {
-  /** Whether transactions are issued alone: they may make user tables and move cursors. */
+  /** Whether transactions are issued alone: they may move cursors. */
   alone = true;
   /** Told of every job id that a transaction is given. */
   onJobId: (id: number) => void = () => {};
@@ -349,12 +349,12 @@ export class Draw {
     this.#there = new Map([...state.userTables].map(([name, { definition }]) => [name, definition]));
     this.#fitting = USER_DEFINITIONS.filter(({ table, version }) => {
       const there = this.#there.get(table.name);
-      return there === undefined ? this.alone : version === there.version;
+      return there === undefined || version === there.version;
     });
     const growing = this.#fitting.filter(({ table }) => table.name === "growing");
     // Now and then the later definition, whichever was used before.
     const later = growing.length > 1 ? 0.3 : 0.005;
-    if (growing.length === 0 || !this.alone || !this.#random.chance(later)) {
+    if (growing.length === 0 || !this.#random.chance(later)) {
       if (growing.length > 1) this.#fitting.pop();
       return;
     }
@@ -574,7 +574,7 @@ export class Draw {
     const live = this.#liveDb(state);
     const records = this.#records;
     const argument = (name: string, add: (txn: OperationBuilder) => void, code: ErrorCode = "INVALID_ARGUMENT"): ModelOperation => {
-      const found = code.startsWith("SCHEMA") ? "early" : name === "put" && code === "LIMIT" ? "late" : undefined;
+      const found = name === "put" && code === "LIMIT" ? "late" : undefined;
       return wrong(name, code, add, found);
     };
     const job = (this.#keyOf(state.jobs)?.[0] as number | undefined) ?? -1;
@@ -685,8 +685,6 @@ export class Draw {
       default:
         if (definition === undefined) return undefined;
         if (random.chance(0.5)) return argument("put", (txn) => txn.put(definition.table, this.userKey(definition), bad({ n: "x" })));
-        // What is found late is found behind the making of tables.
-        if (!this.#there.has(definition.table.name)) return undefined;
         return argument("put", (txn) => {
           const key = definition.pairs ? [1, "k".repeat(2000)] : ["k".repeat(2000)];
           txn.put(definition.table, key, this.#userRow(definition));

@@ -8,13 +8,13 @@ export interface ModelOperation {
   readonly name: string;
   /** Adds it to a transaction. */
   add(txn: OperationBuilder): void;
-  /** When it is wrong: found before the other operations are looked at (its table does not fit), or behind them all (its key is too long). */
-  readonly found?: "early" | "late";
+  /** When it is wrong: found behind all the other operations (its key is too long). */
+  readonly found?: "late";
   /** Does it to the reference; throws a Refusal when it is not possible. */
   apply(state: State): void;
 }
 
 /** An operation whose arguments are wrong, whatever the state. */
-export function wrong(name: string, code: ErrorCode, add: (txn: OperationBuilder) => void, found?: "early" | "late"): ModelOperation {
+export function wrong(name: string, code: ErrorCode, add: (txn: OperationBuilder) => void, found?: "late"): ModelOperation {
   return { name, add, apply: () => refuse(code), ...found === undefined ? {} : { found } };
 }

@@ -637,7 +637,7 @@ export class ModelRun {
   async #meddle(key: ObjectKey): Promise<void> {
     for (let n = this.#random.between(1, 3); n > 0; n--) {
       const transaction = this.#random.chance(0.5) ? this.#drawTransaction() : this.#made(
-        ModelTransaction.make(this.#manifest, this.#state, this.#random, this.#now, 1, false, () => this.#draw.useOf(this.#state, key)),
+        ModelTransaction.make(this.#manifest, this.#state, this.#random, this.#now, 1, () => this.#draw.useOf(this.#state, key)),
       );
       await this.#issue(transaction);
       this.#compareTouched(transaction.touched);

@@ -51,7 +51,6 @@ export class ModelTransaction {
       random,
       now,
       length,
-      !draw.alone,
       (i) => i === at ? draw.wrong(state) : draw.operation(state),
     );
   }
@@ -63,12 +62,11 @@ export class ModelTransaction {
     random: Random,
     now: number,
     length: number,
-    abortable: boolean,
     operation: (index: number) => ModelOperation,
   ): ModelTransaction {
     const origin = random.chance(0.2) ? random.letters(3) : undefined;
     const txn = manifest.begin({ ...origin === undefined ? {} : { origin }, ...random.chance(0.3) ? { capacity: length } : {} });
-    const signal = abortable && random.chance(0.02) ? AbortSignal.abort() : undefined;
+    const signal = random.chance(0.02) ? AbortSignal.abort() : undefined;
     const made = new ModelTransaction(txn, origin, signal, random.chance(0.5) ? txn.commitId : undefined);
     state.begin(now);
     for (let i = 0; i < length; i++) made.#add(state, operation(i));
@@ -81,8 +79,8 @@ export class ModelTransaction {
     operation.add(this.txn);
     if (this.txn.length > index) this.names.push(operation.name);
     const { name, found } = operation;
-    // What is found late does nothing to the state, so the ones behind it are still looked at; behind any other only what is found early counts.
-    const rank = found === "early" ? 0 : found === "late" ? 2 : 1;
+    // What is found late does nothing to the state, so the ones behind it are still looked at.
+    const rank = found === "late" ? 2 : 1;
     if (rank >= this.#rank) return;
     try {
       operation.apply(state);
@@ -94,7 +92,7 @@ export class ModelTransaction {
   }
 
   #end(state: State): void {
-    if (this.signal !== undefined && this.txn.length > 0 && this.#rank > 0) {
+    if (this.signal !== undefined && this.txn.length > 0) {
       this.rejection = { code: "ABORTED", operation: undefined, index: undefined };
     }
     if (this.rejection === undefined) state.commit();
