@@ -4,9 +4,9 @@ import { type ErrorJson, isManifestError } from "../errors.ts";
 import type { RecoveryReport, StoreStats } from "../store/store.ts";
 import type { ChangeCacheMetrics } from "./log/change_cache.ts";
 import type { ManifestCore } from "./core.ts";
+import { collectableCount } from "./gc/reclaim.ts";
 import type { DurabilityReport } from "./manifest.ts";
 import type { ResolvedManifestOptions } from "./options.ts";
-import { collectable } from "./tables/refcounts.ts";
 import type { RuntimeState } from "./tables/runtime_state.ts";
 
 /** Version of this library. */
@@ -95,7 +95,7 @@ export function diagnose(core: ManifestCore, options: ResolvedManifestOptions, k
       const tables = view.tables();
       return { count: tables.length, rows: tables.reduce((sum, { id }) => sum + view.tree(id).rows, 0) };
     }),
-    collectable: tell(() => core.publishedReader(collectable).rows),
+    collectable: tell(() => collectableCount(core)),
     changeCache: cache?.metrics,
     failure: store.failure?.toJSON(),
   };

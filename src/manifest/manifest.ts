@@ -349,7 +349,7 @@ export class Manifest extends Reader {
   }
 
   /**
-   * Puts jobs that are under way back among those that wait: all, or those taken before a time. Whoever opens a manifest for writing after a crash has this done already. Returns their ids.
+   * Puts jobs that are under way back among those that wait: all, or those taken before a time. Those whose database is gone stay as they are. Whoever opens a manifest for writing after a crash has this done already. Returns their ids.
    */
   async requeueJobs(options: { startedBefore?: number } = {}): Promise<number[]> {
     if (typeof options !== "object" || options === null) failType("Cannot requeue jobs: the options are not an object");

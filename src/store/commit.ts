@@ -116,6 +116,7 @@ export class Committer {
     try {
       this.#core.checkWritable("commit");
       const id = request.commitId === undefined ? this.ids.next() : parseCommitId(request.commitId);
+      request.id = id;
       const item = this.#queue.accept(request, id, registry);
       if (this.#queue.length === 0 && this.#admits()) this.#take(item);
       else {
@@ -638,7 +639,7 @@ export class Committer {
     const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, this.#exclusiveRunning ? this.#exclusive : undefined];
     this.#leaving = [];
     this.#flying = undefined;
-    for (const item of unknown) item?.fail(this.#unknown(error));
+    for (const item of unknown) item?.fail(this.#unknown(error, item));
     const refused = [...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
     this.#gathered.leave();
     this.#exclusive = undefined;
@@ -661,10 +662,14 @@ export class Committer {
     if (first) core.onEvent({ type: "write-failed", error });
   }
 
-  #unknown(cause: ManifestErrorFields): ManifestError {
+  #unknown(cause: ManifestErrorFields, { id }: Pending): ManifestError {
+    const detail = { ...cause.detail, commitId: id.toString() };
     if (cause.code === "SYNC_FAILED" || cause.code === "CORE_TRAP") {
-      return new ManifestError(cause.code, cause.message, { cause, detail: cause.detail, outcome: "unknown" });
+      return new ManifestError(cause.code, cause.message, { cause, detail, outcome: "unknown" });
     }
-    return new ManifestError("COMMIT_UNKNOWN", "Cannot tell whether the commit is durable: open again and resolve its id", { cause });
+    return new ManifestError("COMMIT_UNKNOWN", "Cannot tell whether the commit is durable: open again and resolve its id", {
+      cause,
+      detail,
+    });
   }
 }

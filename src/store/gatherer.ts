@@ -1,7 +1,7 @@
 // The gathered group: transactions that are encoded and applied to the kernel's private version, and wait for their group to be written.
 //
 // Invariants: `items` are the bodies in the kernel's group, in order; a transaction that fails half way leaves the others as if it had never come, because everything unsealed
-// is dropped and their bodies, which hold resolved effects, are applied again.
+// is dropped and their bodies, which hold resolved effects, are applied again; one of them that fails then takes those behind it along.
 import {
   BODY_COMMIT_ID,
   BODY_COMMITTED_AT,
@@ -15,7 +15,7 @@ import {
   CTRL_OUT_COUNT,
   OK,
 } from "../../assembly/format.ts";
-import { invariant } from "../errors.ts";
+import { invariant, ManifestError } from "../errors.ts";
 import { needsPruning, pruneCommits } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import { groupBlocksFor } from "./journal.ts";
@@ -23,6 +23,11 @@ import type { Registry } from "./registry.ts";
 import { ARENA_START } from "./views.ts";
 import type { WriteLog } from "./write_log.ts";
 import type { Pending } from "./write_queue.ts";
+
+/** The error of a transaction behind one that could not be applied. */
+function behindFailed(cause: unknown): ManifestError {
+  return new ManifestError("UNAVAILABLE", "Cannot commit: a transaction of the same group before it could not be applied", { cause });
+}
 
 /** The group that is being gathered. */
 export class Gatherer {
@@ -142,13 +147,11 @@ export class Gatherer {
       try {
         this.#applyBody(bodies[i]!, kept[i]);
       } catch (again) {
-        // The same page fails for others too: this one goes, and the rest is tried without it.
-        const rest = kept.slice(0, i).concat(kept.slice(i + 1));
-        const restBodies = bodies.slice(0, i).concat(bodies.slice(i + 1));
-        kept[i]?.fail(again);
+        // The same page fails for others too. What comes behind was staged, and answered, on top of this one: none of it may stay without it.
         this.discard();
-        kept.splice(0, kept.length, ...rest);
-        bodies.splice(0, bodies.length, ...restBodies);
+        kept[i]?.fail(again);
+        for (const behind of kept.slice(i + 1)) behind?.fail(behindFailed(again));
+        kept.length = bodies.length = i;
         i = -1;
       }
     }

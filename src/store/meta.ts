@@ -124,9 +124,11 @@ function setU64(view: DataView, at: number, value: number): void {
 /** Bytes as hex digits. */
 export function toHex(bytes: Uint8Array): string {
   let out = "";
-  for (const byte of bytes) out += (byte + 256).toString(16).slice(1);
+  for (let i = 0; i < bytes.length; i++) out += HEX[bytes[i]!]!;
   return out;
 }
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Byte offset of copy 1 or 2 of a generation. */
 export function slotOffset(generation: number, copy: 1 | 2): number {

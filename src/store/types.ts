@@ -61,6 +61,8 @@ export interface CommitRequest {
   change?: boolean;
   /** The transaction's id from `newCommitId`, 32 hex digits. Default: a new one. */
   commitId?: string;
+  /** Set by the store when it takes the transaction: its id, whose digits `toString` makes. */
+  id?: { toString(): string };
   /** When it was committed, milliseconds since 1970. Default: the clock, never less than the commit before. */
   committedAt?: number;
   /** Gives up while the transaction still waits for its turn; ignored once its turn has come. */

@@ -43,9 +43,9 @@ test("changeCache: the second fetch of a page is hits only, and gives the same a
   await other.close();
 });
 
-test("changeCache: what is handed out is frozen at its upper levels", async () => {
+test("changeCache: what is handed out is frozen, but for bytes", async () => {
   const manifest = await new Medium().open();
-  await manifest.begin({ origin: "o" }).putDb(1, { name: "a" }).bumpGeneration(1).commit();
+  await manifest.begin({ origin: "o" }).putDb(1, { name: "a", options: { labels: ["l"] } }).bumpGeneration(1).commit();
   for await (const one of manifest.changes()) {
     assertThrows(() => (one as { sequence: number }).sequence = 9, TypeError);
     assertThrows(() => (one.operations as unknown[]).push(1), TypeError);
@@ -55,6 +55,8 @@ test("changeCache: what is handed out is frozen at its upper levels", async () =
     assertThrows(() => (operation.value as { name: string }).name = "x", TypeError);
     assertThrows(() => (operation.key as unknown as number[])[0] = 2, TypeError);
     assertThrows(() => (one.generations as Record<number, number>)[1] = 2, TypeError);
+    assertThrows(() => (operation.value.options as { compression: string }).compression = "zstd", TypeError);
+    assertThrows(() => operation.value.options.labels!.push("x"), TypeError);
   }
   await manifest.close();
 });

@@ -380,10 +380,18 @@ test("deleteDb: removes its waiting and held jobs, also those of the same transa
   assertEquals(manifest.getJob(flying!.job)!.state.is, "completed");
   await assertIndexes(manifest);
   assertEquals(manifest.reserveJobId(), 93);
-  // What is left of it still goes its way.
-  await manifest.begin().updateJobState(91, "pending").commit();
-  assertEquals(manifest.listPendingJobs({ db: 1 }).map(({ job }) => job), [91]);
+  // What is left of it ends or stays; it cannot wait for a database that is gone.
+  assertEquals(await codeOf(() => manifest.begin().updateJobState(91, "pending").commit()), "NOT_FOUND");
+  assertEquals(
+    await manifest.requeueJobs(),
+    manifest.listJobs({ state: "pending", limit: 0 }).map(({ job }) => job).concat(
+      kept.filter((one) => STATES[(one - 1) % STATES.length] === "in-flight" && one !== flying!.job),
+    ),
+  );
+  await manifest.begin().updateJobState(91, { is: "failed", reason: "gone" }).commit();
+  assertEquals(await codeOf(() => manifest.begin().upsertPendingJob(91).commit()), "NOT_FOUND");
   await assertIndexes(manifest);
+  assertEquals((await manifest.check({ level: "deep" })).problems, []);
   await manifest.close();
 });
 

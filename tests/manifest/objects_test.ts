@@ -101,7 +101,7 @@ test("adjustRefcount: by 0 does nothing; wrong objects and deltas are refused", 
   await manifest.close();
 });
 
-test("adjustRefcount: of an object that nobody has named makes it known, and collectable when it is let go", async () => {
+test("adjustRefcount: of an object that nobody has named makes it known, and unnamed when it is let go", async () => {
   const medium = new Medium();
   let manifest = await withChunk(medium);
   const foreign: StoredObject = { originDb: 77, chunkId: 5, generation: 9, deltaId: 3 };
@@ -110,7 +110,8 @@ test("adjustRefcount: of an object that nobody has named makes it known, and col
   assertEquals([row(manifest, foreign), manifest.countCollectable()], [[0, 3, "live"], 0]);
   await manifest.begin().adjustRefcount(foreign, -3).commit();
   manifest = await reopened(manifest, medium);
-  assertEquals(manifest.listCollectable().map(({ since: _, ...object }) => object), [foreign]);
+  assertEquals(manifest.listUnnamed().map(({ since: _, ...object }) => object).filter(({ originDb }) => originDb === 77), [foreign]);
+  assertEquals(manifest.countCollectable(), 0);
   await assertSound(manifest);
   await manifest.close();
 });
@@ -124,11 +125,11 @@ test("adjustRefcount: shown in the change log as the row it leaves", async () =>
   const cursor = await manifest.registerChangeCursor("c", { start: first.sequence });
   const [up, down] = (await manifest.fetchChangePage(cursor.id)).changes;
   const base = { op: "adjustRefcount", table: "gc_refcounts", key: [1, 0, 1, -1] };
-  assertEquals(up!.operations, [{ ...base, value: { strong: 0, state: "live", held: 2 } } as never]);
+  assertEquals(up!.operations, [{ ...base, value: { strong: 0, state: "live", held: 2, unlisted: true } } as never]);
   const { since } = manifest.getRefcount(A)!;
   assertEquals(down!.operations, [
-    { ...base, value: { strong: 0, state: "live", held: 1 } } as never,
-    { ...base, value: { strong: 0, state: "collectable", since } } as never,
+    { ...base, value: { strong: 0, state: "live", held: 1, unlisted: true } } as never,
+    { ...base, value: { strong: 0, state: "unnamed", since } } as never,
   ]);
   await manifest.close();
 });
@@ -179,10 +180,14 @@ test("adjustRefcount: 400 random transactions with snapshots, holds and new gene
       const chunk = random.int(4), roll = random.int(10);
       const names = [...known];
       if (roll < 2 || names.length === 0) {
-        const generation = (generations.get(chunk) ?? 0) + random.int(2);
+        const before = generations.get(chunk);
+        const generation = Math.max(0, (before ?? 0) + random.between(-1, 1));
         txn.upsertChunk([1, chunk], { fileName: "f", generation });
         generations.set(chunk, generation);
-        known.add(`${chunk}/${generation}`);
+        const name = `${chunk}/${generation}`;
+        // Put again by a row that did not name it, and in no snapshot now: an upload like any other.
+        if (before !== generation && ![...snapshots.values()].flat().includes(name)) named.delete(name);
+        known.add(name);
       } else if (roll < 4) {
         const list = [...generations].filter(() => random.chance(0.6)).map(([chunkId, generation]) => ({ chunkId, generation }));
         const id = random.int(4);
@@ -197,7 +202,6 @@ test("adjustRefcount: 400 random transactions with snapshots, holds and new gene
         const delta = random.chance(0.6) && have > 0 ? -random.between(1, have) : random.between(1, 3);
         txn.adjustRefcount(objectOf(name), delta);
         held.set(name, have + delta);
-        named.add(name);
       }
     }
     await txn.commit();
@@ -339,5 +343,36 @@ test("putRemoteNamespace: keeps bucket, prefix and profile, replaces, deletes, a
     { op: "deleteRemoteNamespace", table: "remote_namespaces", key: [2] },
     { op: "deleteRemoteNamespace", table: "remote_namespaces", key: [3] },
   ]);
+  await manifest.close();
+});
+
+test("upsertChunk, upsertChunkDelta: an object put again by a row that did not name it is an upload, not garbage; an update of its row leaves it collectable", async () => {
+  const medium = new Medium();
+  let manifest = await medium.open();
+  const delta: StoredObject = { originDb: 1, chunkId: 7, generation: 0, deltaId: 2 };
+  const object: StoredObject = { originDb: 1, chunkId: 7, generation: 0 };
+  const put = (): Promise<unknown> =>
+    manifest.begin().createDb(1, { name: "d" }).upsertChunk([1, 7], { fileName: "f" }).upsertChunkDelta([1, 7, 0, 2], { fileName: "g" })
+      .commit();
+  await put();
+  await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 7 }, { chunkId: 7, deltaId: 2 }] }).commit();
+  await manifest.begin().dropSnapshot([1, 1]).commit();
+  await manifest.begin().upsertChunk([1, 7], { fileName: "moved" }).upsertChunkDelta([1, 7, 0, 2], { fileName: "moved" }).commit();
+  manifest = await reopened(manifest, medium);
+  assertEquals([row(manifest, object)?.[2], row(manifest, delta)?.[2]], ["collectable", "collectable"]);
+  await manifest.begin().deleteDb(1).commit();
+  await put();
+  manifest = await reopened(manifest, medium);
+  assertEquals([row(manifest, object)?.[2], row(manifest, delta)?.[2]], ["unnamed", "unnamed"]);
+  const deleted: StoredObject[] = [];
+  await manifest.reclaim(10, (one) => void deleted.push(one), { unnamedBefore: Number.MAX_SAFE_INTEGER });
+  assertEquals(deleted, []);
+  // Published and dropped in its second life it is garbage like any other.
+  await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 7 }] }).commit();
+  await manifest.begin().dropSnapshot([1, 1]).commit();
+  await manifest.reclaim(10, (one) => void deleted.push(one));
+  manifest = await reopened(manifest, medium);
+  assertEquals([deleted, manifest.getChunk(1, 7), row(manifest, delta)?.[2]], [[object], undefined, "unnamed"]);
+  await assertSound(manifest);
   await manifest.close();
 });

@@ -1,6 +1,6 @@
 // Whatever fails, every promise settles, and what it rejects with is a typed error.
 import { assert, assertEquals } from "@std/assert";
-import { bytes, defineTable, isManifestError, Manifest, u53 } from "../../mod.ts";
+import { bytes, defineTable, isManifestError, Manifest, text, u53 } from "../../mod.ts";
 import { FaultyStorage, SimDisk } from "../support/crash_storage.ts";
 import { test } from "../support/harness.ts";
 
@@ -39,4 +39,45 @@ test("Manifest: every call settles with an answer or a typed error when the stor
     assertEquals(late.map(({ status }) => status), ["rejected", "rejected"], `seed ${seed}`);
   }
   assert(failures > 400, `only ${failures} calls failed`);
+});
+
+test("ManifestTxn.commit: behind one of its group that fails when it is applied again nothing stays that was built on it", async () => {
+  const rows = defineTable({ name: "rows", key: [u53("id")], value: { filler: text() } });
+  const filler = "x".repeat(900);
+  const outcomes = new Map<string, number>();
+  for (let at = 0; at < 60; at++) {
+    const storage = new FaultyStorage(new SimDisk().open());
+    const manifest = await Manifest.open(storage, { create: true, cacheBytes: 1 << 16, idleCheckpoint: 0, syncMode: "inline" });
+    await manifest.begin().putDb(2, { name: "b" }).upsertChunk([2, 1], { fileName: "f" }).publishSnapshot([2, 1], {
+      chunks: [{ chunkId: 1 }],
+    }).commit();
+    for (let i = 0; i < 60; i++) {
+      const txn = manifest.begin();
+      for (let j = 0; j < 16; j++) txn.put(rows, [i * 16 + j], { filler });
+      await txn.commit();
+    }
+    await manifest.checkpoint();
+    storage.plan({ at, errno: "EIO", kinds: ["read"], times: 2 + at % 2 });
+    const large = manifest.begin();
+    for (let j = 0; j < 40; j++) large.put(rows, [(j * 379) % 960], { filler: "r" });
+    const codes = await Promise.all(
+      [
+        manifest.begin().putDb(1, { name: "a" }).dropSnapshot([2, 1]).put(rows, [3], { filler: "y" }),
+        manifest.begin().upsertChunk([1, 1], { fileName: "f" }).publishSnapshot([2, 2], { chunks: [{ chunkId: 1 }] }),
+        large,
+      ].map((txn) => txn.commit().then(() => "ok", (error) => error.code as string)),
+    );
+    storage.plan(undefined);
+    const outcome = codes.join();
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    assert(codes[0] === "ok" || codes[1] !== "ok", `at ${at}: ${outcome}`);
+    assertEquals(
+      [manifest.getDb(1) !== undefined, manifest.getChunk(1, 1) !== undefined],
+      [codes[0] === "ok", codes[1] === "ok"],
+      `at ${at}`,
+    );
+    assertEquals((await manifest.check({ level: "deep" })).problems, [], `at ${at}: ${outcome}`);
+    await manifest.close();
+  }
+  assert((outcomes.get("IO_READ,UNAVAILABLE,IO_READ") ?? 0) > 5, JSON.stringify([...outcomes]));
 });

@@ -202,8 +202,8 @@ test("adjustRefcount: what a transaction holds and lets go again leaves the row 
   const manifest = await withChunks(2, medium);
   const held = object(0, 1), listed = object(1, 1);
   await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 1 }] }).commit();
-  await manifest.begin().adjustRefcount(held, 1).commit();
-  await manifest.begin().adjustRefcount(held, -1).commit();
+  await manifest.begin().publishSnapshot([1, 2], { chunks: [{ chunkId: 0 }] }).commit();
+  await manifest.begin().dropSnapshot([1, 2]).commit();
   const cursor = await manifest.registerChangeCursor("replica", { start: "latest" });
   const before = [manifest.getRefcount(held), manifest.getRefcount(listed)];
   await manifest.begin().adjustRefcount(held, 2).adjustRefcount(held, -2).commit();

@@ -411,3 +411,40 @@ test("ManifestTxn.commit: a table that is not there is made with the transaction
   assertEquals((await manifest.check({ level: "deep" })).problems, []);
   await manifest.close();
 });
+
+test("ManifestTxn.commitId: asked behind the commit it is the receipt's; an unknown outcome names it", async () => {
+  const manifest = await new Medium().open();
+  const txn = manifest.begin().putDb(1, { name: "a" });
+  const committing = txn.commit();
+  const asked = txn.commitId;
+  const receipt = await committing;
+  assertEquals([asked, { ...receipt }.commitId, structuredClone(receipt)], [receipt.commitId, receipt.commitId, receipt]);
+  assertEquals((await manifest.resolve(asked)).state, "applied");
+  let inside = "";
+  let kept: { commitId: string } | undefined;
+  const { receipt: own } = await manifest.transact((read) => {
+    kept = read;
+    inside = read.putDb(2, { name: "b" }).commitId;
+  });
+  assertEquals([inside, kept!.commitId], [own.commitId, own.commitId]);
+  const { receipt: blind } = await manifest.transact((read) => {
+    kept = read.putDb(3, { name: "c" });
+  });
+  assertEquals(kept!.commitId, blind.commitId);
+  await manifest.close();
+});
+
+test("ManifestTxn.commit: a getter that throws is a typed error with the operation, and nothing is applied", async () => {
+  const manifest = await new Medium().open();
+  const boo = new Error("boo");
+  const error = await errorOf(() =>
+    manifest.begin().putDb(1, { name: "a" }).putDb(2, {
+      get name(): string {
+        throw boo;
+      },
+    }).commit()
+  );
+  assertEquals([error.code, error.cause, error.detail.operation, error.detail.index], ["INVALID_ARGUMENT", boo, "putDb", 1]);
+  assertEquals([manifest.getDb(1), manifest.latestChangeSequence()], [undefined, 0]);
+  await manifest.close();
+});

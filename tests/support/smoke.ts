@@ -259,6 +259,12 @@ async function changes(wasm: WebAssembly.Module): Promise<void> {
   const page = await manifest.fetchChangePage(cursor.id, 10);
   const change = page.changes.at(-1)!;
   assertEquals([change.sequence, change.commitId, change.operations.length], [receipt.sequence, receipt.commitId, 1]);
+  const { value } = await manifest.transact((txn) => {
+    const { count, ...rest } = txn.get(records, [1, "a"])!;
+    txn.put(records, [1, "a"], { ...rest, count: count + 1 });
+    return txn.get(records, [1, "a"])!.count;
+  });
+  assertEquals([value, manifest.get(records, [1, "a"])!.count], [4, 4]);
 }
 
 /** Pages parked beyond the end of the file, for read transactions held open, make way when the file grows to where they lie. */

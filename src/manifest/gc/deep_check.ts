@@ -173,11 +173,12 @@ export class DeepCheck {
   /** An object's state follows from its counts, and gc_collectable holds exactly those that are not live. */
   async #objectStates(): Promise<void> {
     let indexed = 0;
-    for (const [key, { strong, held = 0, state, since }] of this.#entries(refcounts)) {
+    for (const [key, { strong, held = 0, state, since, unlisted }] of this.#entries(refcounts)) {
       const name = key.join("/");
       if ((state === "live") !== strong + held > 0) {
         this.#problem(refcounts, `object ${name} is ${state} at a count of ${strong} and ${held} held`);
       }
+      if (unlisted && (state !== "live" || strong > 0)) this.#problem(refcounts, `object ${name} is called unlisted and cannot be`);
       if (state !== "live") {
         indexed++;
         if (since === undefined || !this.#has(collectable, [state, since, ...key])) {
@@ -197,6 +198,9 @@ export class DeepCheck {
     for (const [[id], { state: { is }, kind, db }] of this.#entries(jobs)) {
       if (id >= next) this.#problem(jobs, `job ${id} has an id that was not given out`, next, id);
       if (!this.#has(jobStates, [is, kind, id])) this.#problem(jobStates, `job ${id} is ${is} and not listed`);
+      if ((is === "pending" || is === "held") && db !== undefined && !this.#has(databases, [db])) {
+        this.#problem(jobs, `job ${id} waits for database ${db}, which does not exist`);
+      }
       if (is === "pending") {
         waiting++;
         if (!this.#has(pendingJobs, [db ?? -1, kind, id])) this.#problem(pendingJobs, `job ${id} waits and is not listed`);

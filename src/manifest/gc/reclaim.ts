@@ -43,6 +43,8 @@ export interface ReclaimReport {
 const PARALLEL = 8;
 /** Objects that are condemned by one commit, and whose rows go in another. */
 const STEP = 1024;
+/** Catalog rows looked up in one turn. */
+const LOOKUPS = 50_000;
 const FAILED_SHOWN = 32;
 
 type State = "unnamed" | "collectable" | "condemned";
@@ -170,6 +172,16 @@ function checkTime(field: "before" | "unnamedBefore", value: number | undefined)
   if (!Number.isSafeInteger(value) || value < 0) failRange(`Cannot reclaim: ${field} is not a whole number from 0 on`, { field, value });
 }
 
+/** How many stored objects may be collected, in the newest durable state. */
+export function collectableCount(core: ManifestCore): number {
+  const scan = core.publishedReader(collectable).scan({ prefix: ["collectable"] as never }, true)!;
+  try {
+    return scan.count();
+  } finally {
+    scan.close();
+  }
+}
+
 interface Failure {
   readonly object: StoredObject;
   readonly error: unknown;
@@ -221,8 +233,12 @@ export class Reclaimer {
         const objects = await this.#condemn(most, options, taken);
         tried += objects.length;
         const done = await this.#deleteAll(objects, deleteObject, options, failed);
-        if (done.length > 0) await store.commit(new Remove(this.#core, done));
-        deleted += done.length;
+        const together = this.#removable();
+        for (let from = 0; from < done.length; from += together) {
+          const part = done.slice(from, from + together);
+          await store.commit(new Remove(this.#core, part));
+          deleted += part.length;
+        }
         // Where nothing can be deleted at all, no more is condemned.
         more = objects.length === most && tried < limit && done.length > 0;
         if (signal?.aborted) {
@@ -257,7 +273,7 @@ export class Reclaimer {
     }
     // Closed, or no longer the writer, before anything could be deleted: the reason.
     if (!this.#writable) await store.sync();
-    return { deleted, remaining: this.#remaining() };
+    return { deleted, remaining: collectableCount(this.#core) };
   }
 
   /** Condemns objects that no other call has; they are added to `taken`. Resolves when that is durable, whatever the durability mode. */
@@ -295,13 +311,9 @@ export class Reclaimer {
     return !store.readOnly;
   }
 
-  #remaining(): number {
-    const scan = this.#core.publishedReader(collectable).scan({ prefix: ["collectable"] as never }, true)!;
-    try {
-      return scan.count();
-    } finally {
-      scan.close();
-    }
+  /** Objects whose rows may go in one commit: each is looked for in every database that names objects of others. */
+  #removable(): number {
+    return Math.max(1, Math.floor(LOOKUPS / (1 + sharingDatabases(this.#core.staging).length)));
   }
 
   /** Calls `deleteObject` for each, several at a time; the outcome of one does not keep the others from their turn. Resolves with those that are gone. */

@@ -15,7 +15,7 @@ class Count {
   readonly delta: number;
   strong: number;
   held: number;
-  /** Whether it was live at some time: such an object is collectable when its count is back at zero. */
+  /** Whether a snapshot has listed it since it was put: such an object is collectable when its count is back at zero. */
   named: boolean;
   condemned: boolean;
   /** Its rows are to go. */
@@ -32,7 +32,7 @@ class Count {
     this.row = row;
     this.strong = row?.strong ?? 0;
     this.held = row?.held ?? 0;
-    this.named = row !== undefined && row.state !== "unnamed";
+    this.named = row !== undefined && row.state !== "unnamed" && row.unlisted !== true;
     this.condemned = row?.state === "condemned";
     this.next = next;
   }
@@ -51,7 +51,8 @@ class Count {
   current(staging: Staging): Refcount {
     const { state, row, strong, held } = this;
     const since = state === "live" ? undefined : row?.state === state ? row.since : staging.now;
-    return { strong, state, held: held === 0 ? undefined : held, since };
+    const unlisted = state === "live" && !this.named ? true : undefined;
+    return { strong, state, held: held === 0 ? undefined : held, since, unlisted };
   }
 }
 
@@ -89,9 +90,13 @@ export class RefcountChanges {
     return count;
   }
 
-  /** A catalog row names the object. A new one is unnamed until a snapshot lists it. */
-  note(object: StoredObject, action: string): void {
-    this.#usable(object, action);
+  /**
+   * A catalog row names the object; `anew` when it did not before. One that is put is unnamed until a snapshot lists it, also when it had been listed before under the same name: an upload may be
+   * under way.
+   */
+  note(object: StoredObject, anew: boolean, action: string): void {
+    const count = this.#usable(object, action);
+    if (anew && count.strong === 0) count.named = false;
   }
 
   /** One more snapshot lists the object. */
@@ -116,7 +121,6 @@ export class RefcountChanges {
       fail("LIMIT", "Cannot adjust a reference count: it would pass 2^53 − 1", { detail: { ...object } });
     }
     count.held += delta;
-    count.named = true;
     count.shown = true;
     return count.current(this.#staging);
   }
@@ -159,6 +163,7 @@ export class RefcountChanges {
 }
 
 /** Whether the tree's row says what the count says. */
-function isSame({ row, strong, held, state }: Count): boolean {
-  return row !== undefined && row.strong === strong && (row.held ?? 0) === held && row.state === state;
+function isSame({ row, strong, held, state, named }: Count): boolean {
+  if (row === undefined || row.strong !== strong || (row.held ?? 0) !== held || row.state !== state) return false;
+  return state !== "live" || named !== (row.unlisted === true);
 }

@@ -7,16 +7,21 @@ import type { Change, ChangeCodec } from "./change.ts";
 import type { ChangeCache, ChangeCacheId } from "./change_cache.ts";
 import { type ChangeLog, PAGE_BYTES } from "./change_log.ts";
 
-/** Freezes a change at its upper levels. */
+/** Freezes a change with everything in it but bytes, which cannot be frozen: it is handed out more than once. */
 export function freezeChange(change: Change): Change {
   for (const operation of change.operations) {
     if (operation.op !== "unreadable" && "key" in operation) Object.freeze(operation.key);
-    if (operation.op !== "unreadable" && "value" in operation) Object.freeze(operation.value);
+    if (operation.op !== "unreadable" && "value" in operation) freezeAll(operation.value);
     Object.freeze(operation);
   }
   Object.freeze(change.operations);
   Object.freeze(change.generations);
   return Object.freeze(change);
+}
+
+function freezeAll(value: object): void {
+  for (const item of Object.values(value)) if (typeof item === "object" && item !== null && !ArrayBuffer.isView(item)) freezeAll(item);
+  Object.freeze(value);
 }
 
 /** Reads changes of one store. */

@@ -43,7 +43,9 @@ export const UPSERT_CHUNK: OperationKind = {
     if (before?.generation === record.generation) record.originDb ??= before.originDb;
     markForeign(staging, db, record.originDb);
     staging.put(staging.bind(chunks), key, record, this.tag, false);
-    staging.refcounts.note({ originDb: record.originDb ?? db, chunkId: chunk, generation: record.generation }, "put a chunk");
+    const originDb = record.originDb ?? db;
+    const anew = before === undefined || before.generation !== record.generation || (before.originDb ?? db) !== originDb;
+    staging.refcounts.note({ originDb, chunkId: chunk, generation: record.generation }, anew, "put a chunk");
     if (staging.many) staging.pending(chunks).set(db, chunk, record);
   },
 };
@@ -69,10 +71,13 @@ export const UPSERT_CHUNK_DELTA: OperationKind = {
     const input = objectOf<ChunkDeltaInput>(chunkDeltas, value, "a delta");
     requireDatabase(staging, db, "put a delta");
     const record = chunkDeltaRecord(input);
-    record.originDb ??= deltaOf(staging, components)?.originDb;
+    const before = deltaOf(staging, components);
+    record.originDb ??= before?.originDb;
     markForeign(staging, db, record.originDb);
     staging.put(staging.bind(chunkDeltas), key, record, this.tag, false);
-    staging.refcounts.note({ originDb: record.originDb ?? db, chunkId: chunk, generation, deltaId: delta }, "put a delta");
+    const originDb = record.originDb ?? db;
+    const anew = before === undefined || (before.originDb ?? db) !== originDb;
+    staging.refcounts.note({ originDb, chunkId: chunk, generation, deltaId: delta }, anew, "put a delta");
     if (staging.many) staging.pending(chunkDeltas).set(db, `${chunk}/${generation}/${delta}`, record);
   },
 };

@@ -67,13 +67,13 @@ function copyObjects(staging: Staging, source: number, target: number): void {
   const { refcounts } = staging;
   for (const [[chunk], row] of rowsOf(staging, chunks, source)) {
     const copy = { ...row, originDb: row.originDb ?? source };
-    refcounts.note({ originDb: copy.originDb, chunkId: chunk!, generation: row.generation }, ACTION);
+    refcounts.note({ originDb: copy.originDb, chunkId: chunk!, generation: row.generation }, false, ACTION);
     staging.put(staging.bind(chunks), [target, chunk], copy, 0, true);
     staging.pending(chunks).set(target, chunk!, copy);
   }
   for (const [[chunk, generation, delta], row] of rowsOf(staging, chunkDeltas, source)) {
     const copy = { ...row, originDb: row.originDb ?? source };
-    refcounts.note({ originDb: copy.originDb, chunkId: chunk!, generation: generation!, deltaId: delta }, ACTION);
+    refcounts.note({ originDb: copy.originDb, chunkId: chunk!, generation: generation!, deltaId: delta }, false, ACTION);
     staging.put(staging.bind(chunkDeltas), [target, chunk, generation, delta], copy, 0, true);
     staging.pending(chunkDeltas).set(target, `${chunk}/${generation}/${delta}`, copy);
   }

@@ -21,6 +21,7 @@ import {
   pendingJobs,
 } from "../tables/jobs.ts";
 import { meta, NEXT_JOB_ID } from "../tables/meta.ts";
+import { databases } from "../tables/databases.ts";
 import { numberOf, objectOf, requireDatabase, rowOf } from "./rows.ts";
 
 const KIND_MAX = 64;
@@ -132,6 +133,7 @@ function change(staging: Staging, id: number, input: JobStateInput, tag: number,
       detail: { table: jobs.name, job: id, from, to },
     });
   }
+  if (to === "pending" && job.db !== undefined) requireDatabase(staging, job.db, action);
   index(staging, id, job, false);
   put(staging, id, { ...job, state, attempts: job.attempts + (to === "in-flight" ? 1 : 0) }, tag);
 }
@@ -145,10 +147,11 @@ export const UPDATE_JOB_STATE: OperationKind = {
   },
 };
 
-/** Puts a job that is under way back among those that wait, if it was taken before a time, when one is given; whether it has. */
+/** Puts a job that is under way back among those that wait: one that was taken before a time, when one is given. One whose database is gone is left as it is. Returns whether it did. */
 export function requeueJob(staging: Staging, id: number, startedBefore: number | undefined): boolean {
-  const state = jobOf(staging, id)?.state;
-  if (state?.is !== "in-flight" || (startedBefore !== undefined && state.startedAt >= startedBefore)) return false;
+  const job = jobOf(staging, id);
+  if (job?.state.is !== "in-flight" || (startedBefore !== undefined && job.state.startedAt >= startedBefore)) return false;
+  if (job.db !== undefined && !staging.reader(databases).find([job.db])) return false;
   change(staging, id, "pending", UPDATE_JOB_STATE.tag, "requeue a job");
   return true;
 }

@@ -23,7 +23,7 @@ export interface NumberedRows {
 export type NumberedRow = [number: number, value: object | undefined];
 
 /** A computed table. */
-export interface NumberedTable {
+interface NumberedTable {
   /** Its definition. */
   readonly table: AnyTable;
   /** Its rows in a state. */

@@ -1,13 +1,14 @@
 // Tables "gc_refcounts" and "gc_collectable": what is known of each stored object, and which of them nobody needs.
 //
 //   unnamed ──publish──▶ live ──last drop──▶ collectable ──reclaim──▶ condemned ──deleted──▶ (no row)
-//                         ▲                      │
-//                         └───────publish────────┘
+//      ▲                  ▲                      │   │
+//      │                  └───────publish────────┘   │
+//      └──────────────put again by another row───────┘
 //
 // A count belongs to the stored object, not to the chunk: (origin database, chunk, generation, delta), delta −1 for a chunk's base object. An object that is not live also has a row in
 // gc_collectable, ordered by state and by when it got there, so that what may be collected is a range and not a scan of all counts. Both are written by the engine
 // alone. That a chunk's row still names the object does not keep it: only snapshots and holds do.
-import { defineTable, enumOf, i32, named, optional, type Table, timestamp, u53 } from "../../schema/schema.ts";
+import { bool, defineTable, enumOf, i32, named, optional, type Table, timestamp, u53 } from "../../schema/schema.ts";
 
 /** A stored object. */
 export interface StoredObject {
@@ -37,6 +38,8 @@ export interface Refcount {
   held?: number;
   /** Since when it is in its state, milliseconds since 1970; absent for a live one. */
   since?: number;
+  /** Of a held one: no snapshot has ever listed it. */
+  unlisted?: boolean;
 }
 
 /** An entry of the list of objects that are not live. */
@@ -51,6 +54,7 @@ export const refcounts: Table<[originDb: number, chunk: number, generation: numb
     state: enumOf("live", "unnamed", "collectable", "condemned"),
     held: optional(u53()),
     since: optional(timestamp()),
+    unlisted: optional(bool()),
   },
 });
 

@@ -20,7 +20,7 @@ export interface TransactOptions {
   signal?: AbortSignal;
   /** Interrupts the transaction with TIMEOUT after so many milliseconds, all attempts together. Default 30,000; 0: never. A commit that has been taken is not called off. */
   timeoutMs?: number;
-  /** How often the function may run again when another commit has changed what it read. Default 32. */
+  /** How often the function may run again when another commit has changed what it read. Default 256. Of n functions that wait for something and write what all of them have read, the last needs n attempts. */
   retries?: number;
   /** CONFLICT, with nothing applied and without another try, unless the newest applied change has this sequence when the transaction begins and when it commits. */
   expectedSequence?: number;
@@ -39,7 +39,7 @@ export interface TransactResult<T> {
 const TIMEOUT_MS = 30_000;
 /** The longest time that every platform's timer takes. */
 const TIMEOUT_MOST = 0x7fffffff;
-const RETRIES = 32;
+const RETRIES = 256;
 /** An attempt waits for at most so many groups that others fill: then it begins beside them. */
 const GROUPS = 16;
 
@@ -214,19 +214,21 @@ class Running<T> {
   }
 
   #commitId(attempt: Attempt): string {
-    return attempt.batch.commitId ??= this.#core.store.newCommitId();
+    return attempt.batch.name;
   }
 
   /** Runs the function. */
   #call(attempt: Attempt, number: number): T | Promise<T> {
     const txn = new Transaction(attempt, number, this.#controller.signal, () => this.#commitId(attempt));
     let returned: T | Promise<T>;
+    let promised: boolean;
     try {
       returned = this.#fn(txn);
+      promised = isThenable(returned);
     } catch (error) {
       this.#failed(error);
     }
-    if (isThenable(returned)) return this.#unlessInterrupted(returned).catch((error) => this.#failed(error));
+    if (promised) return this.#unlessInterrupted(returned as Promise<T>).catch((error) => this.#failed(error));
     this.#checkInterrupted();
     return returned;
   }

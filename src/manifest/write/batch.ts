@@ -9,7 +9,7 @@ import {
 } from "../../errors.ts";
 import type { AnyTable } from "../../schema/schema.ts";
 import type { CommitRequest, Staged } from "../../store/store.ts";
-import { type CommitReceipt, Committed } from "./receipt.ts";
+import type { CommitReceipt } from "./receipt.ts";
 import { type Generations, NO_GENERATIONS } from "../log/change.ts";
 import type { ManifestCore } from "../core.ts";
 import type { OperationKind } from "./operation.ts";
@@ -20,8 +20,10 @@ const STRIDE = 4;
 
 /** The operations of one transaction. */
 export class Batch implements CommitRequest {
-  /** The transaction's id; undefined until somebody asks or the store makes it. */
+  /** The transaction's id; undefined until somebody asks. */
   commitId: string | undefined;
+  /** The id that the store took it under. */
+  id: { toString(): string } | undefined;
   /** The time that its records were given, when they were given one. */
   committedAt: number | undefined;
   /** The time to give them, when they have been given one already. */
@@ -50,6 +52,11 @@ export class Batch implements CommitRequest {
   constructor(core: ManifestCore, origin: string | undefined) {
     this.#core = core;
     this.origin = origin;
+  }
+
+  /** The transaction's id: the one that the store took it under, else one that it will be taken under. */
+  get name(): string {
+    return this.commitId ??= this.id?.toString() ?? this.#core.store.newCommitId();
   }
 
   /** Number of operations. */
@@ -162,7 +169,7 @@ export class Batch implements CommitRequest {
 
   /** The receipt: what the commit's promise resolves with. */
   finish(sequence: number, id: { toString(): string }): CommitReceipt {
-    return new Committed(sequence, id, this.#generations);
+    return { sequence, commitId: id.toString(), generations: this.#generations };
   }
 
   /** The error of the store with the operation it speaks of, when it speaks of one. */
@@ -177,7 +184,10 @@ export class Batch implements CommitRequest {
   }
 
   #explain(error: unknown, index: number): unknown {
-    if (!isManifestError(error)) return error;
+    if (!isManifestError(error)) {
+      // A getter or a codec of the user's has thrown.
+      return this.#explain(new ArgumentTypeError("Cannot commit: a key or a record could not be read", { cause: error }), index);
+    }
     const at = (index - 1) * STRIDE;
     const operation = index === 0 ? this.#kind!.name : (this.#further![at] as OperationKind).name;
     const table = index === 0 ? this.#table! : this.#further![at + 1] as AnyTable;

@@ -41,7 +41,7 @@ export const ADD: unique symbol = Symbol("add");
 export const NEXT_JOB: unique symbol = Symbol("nextJob");
 
 // Both are named by symbols and nothing here is private, because Transaction, which has another parent, takes the methods over.
-/** Collects operations. Every method but `enqueueJob` returns the transaction. Keys and values are taken by reference: do not change them before the commit. */
+/** Collects operations. Every method but `enqueueJob` returns the transaction. Keys and values are taken by reference: do not change them before the commit has settled. */
 export abstract class OperationBuilder {
   /**
    * Collects one operation.
@@ -215,7 +215,7 @@ export abstract class OperationBuilder {
   }
 
   /**
-   * Moves a job to another state: pending to in-flight or held, held to pending, in-flight to completed, failed or (requeued) pending, failed to (tried again) pending. NOT_FOUND; ILLEGAL_TRANSITION.
+   * Moves a job to another state: pending to in-flight or held, held to pending, in-flight to completed, failed or (requeued) pending, failed to (tried again) pending. NOT_FOUND, also when it is to wait and its database is gone; ILLEGAL_TRANSITION.
    */
   updateJobState(job: number, state: JobStateInput): this {
     return this[ADD](UPDATE_JOB_STATE, jobs, job, state);

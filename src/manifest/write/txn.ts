@@ -29,7 +29,7 @@ export interface CommitOptions {
 
 /**
  * A write-only transaction. Its methods collect operations and return the transaction; `commit` applies all of them or none. Keys and values are taken by reference and
- * encoded at `commit`: do not change them before.
+ * encoded when the transaction's turn has come, mostly inside `commit`: do not change them before its promise has settled.
  *
  * @example
  * ```ts
@@ -58,7 +58,7 @@ export class ManifestTxn extends OperationBuilder {
 
   /** The transaction's id, 32 hex digits. Ask for it before `commit` to be able to `resolve` it whatever happens. */
   get commitId(): string {
-    return this.#batch.commitId ??= this.#core.store.newCommitId();
+    return this.#batch.name;
   }
 
   /** Number of operations collected. */

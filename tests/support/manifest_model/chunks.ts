@@ -32,7 +32,8 @@ export function upsertChunk(key: readonly [number, number], input: ChunkInput): 
         residency: input.residency ?? { at: "local" },
       };
       markForeign(state, db, originDb);
-      state.name([originDb ?? db, chunk, generation, -1], false);
+      const anew = before?.generation !== generation || (before.originDb ?? db) !== (originDb ?? db);
+      state.name([originDb ?? db, chunk, generation, -1], false, anew);
       state.chunks.set(key, row);
       state.show("upsertChunk", "chunk_catalog", key, row);
     },
@@ -57,7 +58,8 @@ export function upsertChunkDelta(key: DeltaKey, input: ChunkDeltaInput): ModelOp
     apply(state) {
       const [db, chunk, generation, delta] = key;
       state.requireDb(db);
-      const originDb = input.originDb ?? state.deltas.get(...key)?.originDb;
+      const before = state.deltas.get(...key);
+      const originDb = input.originDb ?? before?.originDb;
       const row: ChunkDelta = {
         fileName: input.fileName,
         sizeBytes: input.sizeBytes ?? 0,
@@ -66,7 +68,8 @@ export function upsertChunkDelta(key: DeltaKey, input: ChunkDeltaInput): ModelOp
         originDb,
       };
       markForeign(state, db, originDb);
-      state.name([originDb ?? db, chunk, generation, delta], false);
+      const anew = before === undefined || (before.originDb ?? db) !== (originDb ?? db);
+      state.name([originDb ?? db, chunk, generation, delta], false, anew);
       state.deltas.set(key, row);
       state.show("upsertChunkDelta", "chunk_delta_index", key, row);
     },

@@ -15,7 +15,9 @@ const OBJECT_WAYS = [
   "unnamed to collectable",
   "unnamed to condemned",
   "live to collectable",
+  "live to unnamed",
   "collectable to live",
+  "collectable to unnamed",
   "collectable to condemned",
   "condemned to none",
 ];

@@ -29,6 +29,7 @@ function move(state: State, id: number, to: JobState, op: string): void {
   const job = requireJob(state, id);
   const way = `${job.state.is} to ${to.is}`;
   if (!LEGAL.includes(way)) refuse("ILLEGAL_TRANSITION");
+  if (to.is === "pending" && job.db !== undefined) state.requireDb(job.db);
   const row: Job = { ...job, state: to, attempts: job.attempts + (to.is === "in-flight" ? 1 : 0) };
   state.jobs.set([id], row);
   state.note(`job ${way}`);
@@ -52,9 +53,11 @@ export function requeue(state: State, id: number): void {
   move(state, id, { is: "pending", enqueuedAt: state.now }, "updateJobState");
 }
 
-/** Jobs under way, in the order in which they are listed. */
+/** Jobs under way whose database, if they have one, is there: in the order in which they are listed. */
 export function jobsUnderWay(state: State): number[] {
-  const rows = state.jobs.all().filter(({ value }) => value.state.is === "in-flight");
+  const rows = state.jobs.all().filter(({ value }) =>
+    value.state.is === "in-flight" && (value.db === undefined || state.databases.get(value.db) !== undefined)
+  );
   const order = (a: string, b: string): number => a < b ? -1 : a > b ? 1 : 0;
   rows.sort((a, b) => order(a.value.kind, b.value.kind) || (a.key[0] as number) - (b.key[0] as number));
   return rows.map(({ key }) => key[0] as number);

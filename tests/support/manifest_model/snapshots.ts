@@ -62,7 +62,7 @@ export function adjustRefcount(object: StoredObject, delta: number): ModelOperat
       const held = facts.held + delta;
       if (held < 0) refuse("REFCOUNT_UNDERFLOW");
       if (held > Number.MAX_SAFE_INTEGER) refuse("LIMIT");
-      const after = { ...facts, held, named: true };
+      const after = { ...facts, held };
       state.objects.set(key, after);
       state.show("adjustRefcount", "gc_refcounts", key, state.refcount(key, after, state.counts()));
     },

@@ -39,7 +39,7 @@ export function refuse(code: ErrorCode): never {
 export interface ObjectFacts {
   /** Holds of `adjustRefcount`. */
   readonly held: number;
-  /** A snapshot has listed it, or somebody has held it. */
+  /** A snapshot has listed it since it was put. */
   readonly named: boolean;
   readonly condemned: boolean;
   /** State behind the last transaction, and since when. */
@@ -184,11 +184,12 @@ export class State {
     return this.objects.get(...key) ?? UNKNOWN;
   }
 
-  /** A catalog row or a snapshot names an object: it must not be condemned. */
-  name(key: ObjectKey, listed: boolean): void {
+  /** A catalog row (`anew`: that did not name it before) or a snapshot names an object: it must not be condemned. */
+  name(key: ObjectKey, listed: boolean, anew = false): void {
     const facts = this.facts(key);
     if (facts.condemned) refuse("OBJECT_CONDEMNED");
-    this.objects.set(key, { ...facts, named: facts.named || listed });
+    const forgotten = anew && !this.counts().has(key.join("/"));
+    this.objects.set(key, { ...facts, named: listed || (facts.named && !forgotten) });
   }
 
   /** An object's row, given what the snapshots count. */
@@ -196,7 +197,8 @@ export class State {
     const strong = counts.get(key.join("/")) ?? 0;
     const state = stateOf(facts, strong);
     const since = state === "live" ? undefined : state === facts.state ? facts.since : this.now;
-    return { strong, state, held: facts.held === 0 ? undefined : facts.held, since };
+    const unlisted = state === "live" && !facts.named ? true : undefined;
+    return { strong, state, held: facts.held === 0 ? undefined : facts.held, since, unlisted };
   }
 
   /** Objects in a state with the time they got there, those that have waited longest first. */
