@@ -70,7 +70,7 @@ const CAPACITY = 4 << 20;
 
 /**
  * A cache of recent change records. Every manifest has one of its own unless `open` is given another: manifests of the same or of different files may share one. Bytes are those of the encoded
- * records. What it hands out is shared and therefore frozen, but for bytes, which cannot be: do not change those. When a table is dropped all changes of its file go, because they decode differently from then on.
+ * records. What it hands out is shared and therefore frozen, but for bytes, which cannot be: do not change those. Changes so old that newer ones would push them out are not kept. When a table is dropped all changes of its file go, because they decode differently from then on.
  *
  * @example
  * ```ts
@@ -115,6 +115,11 @@ export class ChangeCache {
     }
     this.#capacity = capacityBytes;
     this.#observer = observer;
+  }
+
+  /** Bytes that it holds at most. */
+  get capacityBytes(): number {
+    return this.#capacity;
   }
 
   /** Numbers about it. */

@@ -7,7 +7,7 @@ import type { Change, ChangeCodec } from "./change.ts";
 import type { ChangeCache, ChangeCacheId } from "./change_cache.ts";
 import { type ChangeLog, PAGE_BYTES } from "./change_log.ts";
 
-/** Freezes a change with everything in it but bytes, which cannot be frozen: it is handed out more than once. */
+/** Freezes a change with everything in it but bytes, which cannot be frozen: from the cache it is handed out more than once. */
 export function freezeChange(change: Change): Change {
   for (const operation of change.operations) {
     if (operation.op !== "unreadable" && "key" in operation) Object.freeze(operation.key);
@@ -61,7 +61,7 @@ export class ChangeRecords {
       if (read.length === 0) break;
       read.forEach(([change, length], i) => {
         if (i > 0) this.#cache!.get(this.#id, change.sequence); // looked up and not found, as the first one
-        this.#cache!.insert(this.#id, change, length);
+        if (this.#isRecent(change.sequence, length)) this.#cache!.insert(this.#id, freezeChange(change), length);
         changes.push(change);
         bytes += length;
       });
@@ -70,13 +70,18 @@ export class ChangeRecords {
     return changes;
   }
 
+  /** Whether a change would still be in the cache when all that came after it have been put in, were they of its length: who reads a long log from its beginning does not push out what the others read. */
+  #isRecent(sequence: number, length: number): boolean {
+    return (this.#log.latest - sequence + 1) * length <= this.#cache!.capacityBytes;
+  }
+
   #scan(view: View, from: number, count: number, bytes = PAGE_BYTES): [change: Change, length: number][] {
     const out: [Change, number][] = [];
     if (count < 1) return out;
     view.tables(); // read now: the records below must not be disturbed by it
     const tables = new Map();
     this.#log.read(view, from, this.#log.latest, count, bytes, (sequence, at, length) => {
-      out.push([freezeChange(this.#codec.decode(view, tables, sequence, at, length)), length]);
+      out.push([this.#codec.decode(view, tables, sequence, at, length), length]);
     });
     return out;
   }
