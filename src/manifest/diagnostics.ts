@@ -100,7 +100,7 @@ export function diagnose(core: ManifestCore, options: ResolvedManifestOptions, k
     failure: store.failure?.toJSON(),
   };
   for (const name of Object.keys(told) as (keyof Diagnostics)[]) if (told[name] === undefined) delete told[name];
-  return {
+  const all: Diagnostics = {
     version: 1,
     library: LIBRARY_VERSION,
     format: WRITTEN_FORMAT,
@@ -111,4 +111,5 @@ export function diagnose(core: ManifestCore, options: ResolvedManifestOptions, k
     ...known,
     ...told,
   };
+  return JSON.parse(JSON.stringify(all)); // what is absent is absent
 }

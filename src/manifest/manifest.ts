@@ -430,9 +430,10 @@ export class Manifest extends Reader {
     return this.#core.cursors.acknowledge(cursorId, nextSequence);
   }
 
-  /** Ends a cursor: the log is no longer kept for it. */
-  unregisterChangeCursor(cursorId: number): Promise<void> {
-    return this.#core.cursors.unregister(cursorId);
+  /** Ends a cursor: the log is no longer kept for it, and its followers end with CURSOR_UNKNOWN. */
+  async unregisterChangeCursor(cursorId: number): Promise<void> {
+    await this.#core.cursors.unregister(cursorId);
+    for (const follower of [...this.#followers]) follower.unregistered(cursorId);
   }
 
   /** All change cursors, by id. */

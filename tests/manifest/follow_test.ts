@@ -270,8 +270,6 @@ test("follow: a cursor that is unregistered under it, or overtaken by its maxLag
   const follower = manifest.follow("a");
   await follower.next();
   await manifest.unregisterChangeCursor(1);
-  assertEquals((await follower.next()).value?.sequence, 2);
-  await turns();
   assertEquals(await codeOf(() => follower.next()), "CURSOR_UNKNOWN");
   const slow = manifest.follow("slow", { maxLag: 5, pageSize: 1 });
   await slow.next();
@@ -432,5 +430,22 @@ test("follow: followers that break, are aborted, and see their manifest die or c
     const start = standing(manifest, name)!;
     assertEquals(await sequencesOf(manifest.changes({ cursor: name })), upTo(latest, start), `seed ${seed}`);
   }
+  await manifest.close();
+});
+
+test("follow: unregistering its cursor ends it, also while it waits, and hands out nothing more", async () => {
+  const manifest = await new Medium().open();
+  const waiting = manifest.follow("waits");
+  const next = waiting.next();
+  await commits(manifest, 1);
+  assertEquals((await next).value!.sequence, 1);
+  const reading = manifest.follow("reads");
+  assertEquals((await reading.next()).value!.sequence, 1);
+  const idle = errorOf(() => waiting.next());
+  for (const { id } of manifest.listChangeCursors()) await manifest.unregisterChangeCursor(id);
+  assertEquals((await idle).code, "CURSOR_UNKNOWN");
+  await commits(manifest, 3);
+  assertEquals(await codeOf(() => reading.next()), "CURSOR_UNKNOWN");
+  assertEquals([(await waiting.next()).done, (await reading.next()).done, manifest.listChangeCursors()], [true, true, []]);
   await manifest.close();
 });

@@ -95,6 +95,9 @@ test("parity option page_cache: a change cache of one's own, shared by manifests
     const before = { ...changeCache.metrics };
     const { changes } = await manifest.fetchChangePage(id);
     assertEquals(changes.map(({ operations: [put] }) => put!.op === "putDb" && put.key[0]), Array.from({ length: 40 }, (_, i) => i + 1));
+    await manifest.acknowledgeChanges(id, 41);
+    for (let db = 41; db <= 80; db++) await manifest.begin().putDb(db, { name: `d${db}`.padEnd(80, "x") }).commit();
+    assertEquals((await manifest.fetchChangePage(id)).changes.length, 40);
     const { hits, misses, bytes, evictions } = changeCache.metrics;
     assert(bytes <= 3000);
     if (subject === first) assert(misses + hits > before.misses + before.hits && evictions > 0);

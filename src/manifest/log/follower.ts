@@ -122,6 +122,13 @@ export class Follower implements ChangeFollower {
     this.#stop.abort();
   }
 
+  /** A cursor has been unregistered: a follower of it ends with CURSOR_UNKNOWN, also while it waits. */
+  unregistered(cursorId: number): void {
+    if (cursorId !== this.#cursorId || this.#ended) return;
+    this.#failure ??= new ManifestError("CURSOR_UNKNOWN", `Cannot ${ACTION}: its cursor has been unregistered`, { detail: { cursorId } });
+    this.#stop.abort();
+  }
+
   #queue<T>(step: () => Promise<T>): Promise<T> {
     const result = this.#tail.then(step);
     this.#tail = result.catch(() => {});
@@ -155,7 +162,7 @@ export class Follower implements ChangeFollower {
     if (this.#closed !== undefined) return this.#closed;
     const { signal } = this.#options;
     if (signal?.aborted === true) return abortedError(ACTION, signal);
-    return error;
+    return this.#failure ?? error;
   }
 
   #check(): void {

@@ -30,7 +30,8 @@ export interface Transaction extends OperationBuilder {}
  * It has every operation of a {@linkcode ManifestTxn}. Keys and values are taken by reference: do not change them before the transaction has ended. An operation that is not possible is found out by the next read, or
  * at the commit. Records that are given the time by default get that of the first read behind them, or of the commit.
  *
- * When the function has returned, has thrown, or has been interrupted, every method throws TXN_CLOSED.
+ * When the function has returned, has thrown, or has been interrupted, every method throws TXN_CLOSED; `commitId`, `attempt` and `length` go on telling. The computed tables (change log, pending batches, runtime
+ * state) are not read here: INVALID_ARGUMENT.
  *
  * @example
  * ```ts
