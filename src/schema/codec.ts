@@ -68,6 +68,8 @@ export class TableCodec<K extends readonly unknown[], V> {
   /** The bare value of a key with one component is accepted, unless that is itself a tuple. */
   #bare: boolean;
   #tapes: RowTapes = { keys: 0, values: 0 };
+  /** Plans of some of the record's fields. */
+  readonly #parts = new Map<readonly string[], Plan>();
 
   /** Registers the table's programs. The arena is used for small things at its top; what is staged in it stays. */
   constructor(kernel: Kernel, arena: Arena, table: Table<K, V>) {
@@ -271,6 +273,18 @@ export class TableCodec<K extends readonly unknown[], V> {
     if (status !== OK) this.failRead(status, "record");
     this.#memory.renew();
     return readRecord(this.#memory, this.#value, this.#memory.u32[this.#kernel.ctrl + CTRL_TAPE_AT]! >>> 3) as V;
+  }
+
+  /** Decodes some fields of an encoded record in kernel memory; the list is the same object every time. */
+  decodeFields(at: number, length: number, names: readonly string[]): Partial<V> {
+    const status = this.#kernel.exports.codecRecordDecode(this.valueCodec, at, length, 0);
+    if (status !== OK) this.failRead(status, "record");
+    let part = this.#parts.get(names);
+    if (part === undefined) {
+      this.#parts.set(names, part = { ...this.#value, fields: this.#value.fields.filter(({ name }) => names.includes(name)) });
+    }
+    this.#memory.renew();
+    return readRecord(this.#memory, part, this.#memory.u32[this.#kernel.ctrl + CTRL_TAPE_AT]! >>> 3) as Partial<V>;
   }
 
   /** Decodes encoded key bytes from anywhere. */

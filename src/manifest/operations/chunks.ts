@@ -14,6 +14,14 @@ export function chunkOf(staging: Staging, db: number, chunk: number): Chunk | un
   return rowOf(staging, chunks, db, chunk, [db, chunk]);
 }
 
+/** What names a chunk's stored object. */
+const OBJECT_FIELDS: readonly (keyof Chunk)[] = ["generation", "originDb"];
+
+/** What names the stored object of a chunk, as the transaction has left it. */
+export function chunkObjectOf(staging: Staging, db: number, chunk: number): Pick<Chunk, "generation" | "originDb"> | undefined {
+  return rowOf(staging, chunks, db, chunk, [db, chunk], OBJECT_FIELDS);
+}
+
 /** A delta as the transaction has left it. */
 export function deltaOf(staging: Staging, key: DeltaKey): ChunkDelta | undefined {
   const [db, chunk, generation, delta] = key;

@@ -28,11 +28,18 @@ export function objectOf<V>(table: AnyTable, value: unknown, what: string): V {
   return value as V;
 }
 
-/** A row as the transaction has left it. `rest` is what its key has behind the first component: 0 for nothing, joined by "/" when that is more than one. */
-export function rowOf<V>(staging: Staging, table: GroupedTable<V>, first: number, rest: KeyRest, key: unknown): V | undefined {
+/** A row as the transaction has left it. `rest` is what its key has behind the first component: 0 for nothing, joined by "/" when that is more than one. With `fields` at least those of it. */
+export function rowOf<V>(
+  staging: Staging,
+  table: GroupedTable<V>,
+  first: number,
+  rest: KeyRest,
+  key: unknown,
+  fields?: readonly string[],
+): V | undefined {
   const pending = staging.many ? staging.pending<V>(table as Table<[number], V>).get(first, rest) : undefined;
   if (pending !== undefined) return pending ?? undefined;
-  return staging.reader(table).get(key) as V | undefined;
+  return staging.reader(table).get(key, fields) as V | undefined;
 }
 
 /** All rows of a table that begin with a number, as the transaction has left them: those of the tree first. */

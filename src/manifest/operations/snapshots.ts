@@ -3,7 +3,7 @@ import { fail, failType } from "../../errors.ts";
 import { type OperationKind, tagOf } from "../write/operation.ts";
 import type { Staging } from "../write/staging.ts";
 import { type Snapshot, type SnapshotChunk, type SnapshotInput, type SnapshotItem, snapshots } from "../tables/snapshots.ts";
-import { chunkOf, deltaOf } from "./chunks.ts";
+import { chunkObjectOf, deltaOf } from "./chunks.ts";
 import { componentsOf, requireDatabase, rowOf } from "./rows.ts";
 
 const ACTION = "publish a snapshot";
@@ -30,14 +30,14 @@ function listed(staging: Staging, db: number, item: SnapshotItem): SnapshotChunk
   const { chunkId, deltaId } = item;
   let { generation } = item;
   if (deltaId === undefined) {
-    const chunk = chunkOf(staging, db, chunkId);
+    const chunk = chunkObjectOf(staging, db, chunkId);
     if (chunk === undefined) missing(db, `chunk ${chunkId}`, { chunkId });
     if (generation !== undefined && generation !== chunk.generation) {
       missing(db, `generation ${generation} of chunk ${chunkId}`, { chunkId, generation });
     }
     return { chunkId, originDb: chunk.originDb ?? db, generation: chunk.generation, deltaId: undefined, baseChunkId: undefined };
   }
-  generation ??= chunkOf(staging, db, chunkId)?.generation;
+  generation ??= chunkObjectOf(staging, db, chunkId)?.generation;
   if (generation === undefined) missing(db, `chunk ${chunkId}`, { chunkId });
   const delta = deltaOf(staging, [db, chunkId, generation, deltaId]);
   if (delta === undefined) missing(db, `delta ${deltaId} of chunk ${chunkId}`, { chunkId, generation, deltaId });

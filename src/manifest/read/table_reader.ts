@@ -48,8 +48,8 @@ export interface RowReader {
   readonly rows: number;
   /** Whether there is a row. */
   find(key: unknown): boolean;
-  /** A record, decoded. */
-  get(key: unknown): unknown;
+  /** A record, decoded; with `fields` at least those of it. */
+  get(key: unknown, fields?: readonly string[]): unknown;
   /** An encoded record, valid until the next call of the store. */
   bytes(key: unknown): Uint8Array | undefined;
   /** An accessor of a record of fixed width, valid until the next call of the store. */
@@ -99,9 +99,11 @@ export class TableReader implements RowReader {
     }
   }
 
-  /** A record, decoded. */
-  get(key: unknown): unknown {
-    return this.find(key) ? this.codec.decodeValue(this.#tree.valueAt, this.#tree.valueLength) : undefined;
+  /** A record, decoded; with `fields` those of it. */
+  get(key: unknown, fields?: readonly string[]): unknown {
+    if (!this.find(key)) return undefined;
+    const { valueAt, valueLength } = this.#tree;
+    return fields === undefined ? this.codec.decodeValue(valueAt, valueLength) : this.codec.decodeFields(valueAt, valueLength, fields);
   }
 
   /** A view of an encoded record, valid until the next call of the store. */
