@@ -1,9 +1,8 @@
 // What the parts of an open manifest share.
 import type { Environment } from "../store/environment.ts";
-import type { Store, View } from "../store/store.ts";
+import type { Staged, Store, View } from "../store/store.ts";
 import type { AnyTable } from "../schema/schema.ts";
-import { isManifestError } from "../errors.ts";
-import { Bindings, type Bound } from "./bindings.ts";
+import { Bindings } from "./bindings.ts";
 import { ChangeCodec } from "./log/change.ts";
 import type { ChangeCache, ChangeCacheId } from "./log/change_cache.ts";
 import { ChangeCursors } from "./log/change_cursor.ts";
@@ -82,26 +81,17 @@ export class ManifestCore {
     }
   }
 
-  /** A table that must be made, or whose stored schema lacks what the definition has added, before it is written: bound for now; undefined when nothing is to do. */
-  unmade(table: AnyTable): Bound | undefined {
-    const { store, bindings } = this;
-    const bound = bindings.find(store.newest, table);
-    if (bound === undefined) return bindings.provisional(table);
-    return bound.older ? bound : undefined;
-  }
-
-  /** Makes tables, or replaces their schemas. What is committed behind this call, even in the same turn, comes after it. */
-  async make(bound: readonly Bound[]): Promise<void> {
-    const { store } = this;
-    const made = bound.map(({ table, older }) =>
-      older ? store.setSchema(table.name, table.schema) : store.createTables([{ name: table.name, schema: table.schema }])
-    );
-    for (const outcome of await Promise.allSettled(made)) {
-      // Two transactions of one turn may both make a table: the second finds it made.
-      if (outcome.status === "rejected" && !(isManifestError(outcome.reason) && outcome.reason.code === "TABLE_EXISTS")) {
-        throw outcome.reason;
-      }
-    }
+  /** Makes a table, or gives it the definition's schema, as a transaction does that writes to it. Durable when it resolves, also when nothing was to do. */
+  async makeTable(table: AnyTable): Promise<void> {
+    const { store, bindings, staging } = this;
+    const found = bindings.find(store.newest, table);
+    if (found !== undefined && !found.older) return await store.sync();
+    const stage = (): Staged => {
+      staging.begin(false);
+      staging.bind(table);
+      return staging.finish(undefined);
+    };
+    await store.commit({ change: false, registry: true, stage });
   }
 
   /** The reader of a table in a view. */

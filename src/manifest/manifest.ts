@@ -308,8 +308,7 @@ export class Manifest extends Reader {
   /** Makes a table. A transaction does so by itself when it first writes to one; a table that is there is checked and left. */
   async createTable<K extends readonly unknown[], V>(table: Table<K, V>): Promise<void> {
     if (isVirtual(checkTable(table).name)) failType(`Cannot make table "${table.name}": its rows are computed`, { table: table.name });
-    const bound = this.#core.unmade(table);
-    await (bound === undefined ? this.#core.store.sync() : this.#core.make([bound]));
+    await this.#core.makeTable(table);
   }
 
   /**

@@ -286,11 +286,6 @@ export class Tree {
     return this.#copy(this.#look(at, key.length));
   }
 
-  /** The same with a key tape. */
-  getTyped(codec: number, tapeAt: number): Uint8Array | undefined {
-    return this.#copy(this.#lookTyped(codec, tapeAt));
-  }
-
   /** Starts a scan; close it. */
   scan(options: ScanOptions = {}): Scan {
     this.#view.check();

@@ -10,7 +10,7 @@ import { componentsOf, objectOf, requireDatabase, rowOf } from "./rows.ts";
 export type DeltaKey = readonly [db: number, chunk: number, generation: number, delta: number];
 
 /** A chunk as the transaction has left it. */
-export function chunkOf(staging: Staging, db: number, chunk: number): Chunk | undefined {
+function chunkOf(staging: Staging, db: number, chunk: number): Chunk | undefined {
   return rowOf(staging, chunks, db, chunk, [db, chunk]);
 }
 

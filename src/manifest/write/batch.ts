@@ -100,17 +100,23 @@ export class Batch implements CommitRequest {
     else this.#further!.length = (length - 1) * STRIDE;
   }
 
-  /** Stages the operations from number `from` on. */
-  stageOnto(staging: Staging, from: number): void {
-    for (let index = from; index < this.length; index++) {
-      const at = (index - 1) * STRIDE;
-      const further = this.#further;
-      try {
-        if (index === 0) this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
-        else (further![at] as OperationKind).stage(staging, further![at + 1] as AnyTable, further![at + 2], further![at + 3]);
-      } catch (error) {
-        throw this.#explain(error, index);
+  /** Stages the operations from number `from` on; `starts` takes the number of each one's first effect. */
+  stageOnto(staging: Staging, from: number, starts?: number[]): void {
+    const further = this.#further;
+    let index = from;
+    try {
+      if (index === 0) {
+        starts?.push(0);
+        this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
+        index = 1;
       }
+      if (further === undefined) return;
+      for (let at = (index - 1) * STRIDE; at < further.length; at += STRIDE, index++) {
+        starts?.push(staging.count);
+        (further[at] as OperationKind).stage(staging, further[at + 1] as AnyTable, further[at + 2], further[at + 3]);
+      }
+    } catch (error) {
+      throw this.#explain(error, index);
     }
   }
 
@@ -123,7 +129,7 @@ export class Batch implements CommitRequest {
     this.guard?.();
     staging.begin(many);
     staging.time = this.time;
-    this.#stageAll(starts);
+    this.stageOnto(staging, 0, starts);
     this.#starts = starts;
     staging.settle();
     this.registry = staging.makesTables;
@@ -144,27 +150,6 @@ export class Batch implements CommitRequest {
     this.#generations = Object.fromEntries(bumped);
     const generations = [...bumped].map(([component, generation]) => ({ component, generation }));
     return changes.encodeExtra(this.origin === undefined ? { generations } : { origin: this.origin, generations });
-  }
-
-  #stageAll(starts: number[] | undefined): void {
-    const { staging } = this.#core;
-    const further = this.#further;
-    let index = 0;
-    staging.busy = true;
-    try {
-      starts?.push(0);
-      this.#kind!.stage(staging, this.#table!, this.#key, this.#value);
-      if (further === undefined) return;
-      for (let i = 0; i < further.length; i += STRIDE) {
-        index++;
-        starts?.push(staging.count);
-        (further[i] as OperationKind).stage(staging, further[i + 1] as AnyTable, further[i + 2], further[i + 3]);
-      }
-    } catch (error) {
-      throw this.#explain(error, index);
-    } finally {
-      staging.busy = false;
-    }
   }
 
   /** The receipt: what the commit's promise resolves with. */

@@ -33,8 +33,6 @@ export class Staging {
   nextJobId: number | undefined;
   /** Whether the transaction has more than one operation. */
   many = false;
-  /** Whether a transaction is being staged: the arena is its own until it is done. */
-  busy = false;
   readonly #kernel: Kernel;
   readonly #bindings: Bindings;
   readonly #environment: Environment;
