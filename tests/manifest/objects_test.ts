@@ -376,3 +376,14 @@ test("upsertChunk, upsertChunkDelta: an object put again by a row that did not n
   await assertSound(manifest);
   await manifest.close();
 });
+
+test("reclaim: with nothing to do it commits nothing", async () => {
+  const medium = new Medium();
+  const manifest = await withChunk(medium);
+  await manifest.begin().publishSnapshot([1, 1], { chunks: [{ chunkId: 0 }] }).commit();
+  const before = manifest.stats();
+  assertEquals(await manifest.reclaim(10, () => {}, { unnamedBefore: Number.MAX_SAFE_INTEGER }), { deleted: 0, remaining: 0 });
+  const { durableFrame, writes, syncs } = manifest.stats();
+  assertEquals([durableFrame, writes, syncs], [before.durableFrame, before.writes, before.syncs]);
+  await manifest.close();
+});
