@@ -12,7 +12,7 @@ export interface JobResult {
 
 /** One piece of the gate that can run beside others. */
 export interface Job {
-  /** Stage for the summary: "static", "deno", "bun", "node", "scale", "workerd", "traps". */
+  /** Stage for the summary: "static", "deno", "bun", "node", "scale", "proofs", "workerd", "traps". */
   stage: string;
   name: string;
   /** Longest first: seconds it took last time, Infinity when unknown. */

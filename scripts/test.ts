@@ -1,13 +1,14 @@
 // `deno task test`: the whole gate. Ends with one line `N passed, N failed`; the exit code is 0 only when nothing failed.
 //
-//   --only TEXT          only test files, and proofs at full size, whose path contains TEXT (may be repeated)
+//   --only TEXT          only test files, proofs at full size and stages whose path contains TEXT (may be repeated)
 //   --name PATTERN       only tests whose name matches the pattern
 //   --runtime NAME       only on deno, bun or node (may be repeated)
 //   --static             only formatting, lint, types, docs, package and kernel
-//   --stage NAME         only this stage: static, deno, bun, node, scale, workerd, traps (may be repeated)
+//   --stage NAME         only this stage: static, deno, bun, node, scale, proofs, workerd, traps (may be repeated)
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Finished, type Job, runPool } from "./gate.ts";
+import { stageJobs, stageNames } from "./test_stages.ts";
 import { staticJobs } from "./test_static.ts";
 import {
   differences,
@@ -26,7 +27,7 @@ import { workerdJobs } from "./test_workerd.ts";
 import { findRuntimes } from "./tools.ts";
 
 const OFFLINE_MAP = "tests/offline.json";
-const STAGES = ["static", ...RUNTIMES, "scale", "workerd", "traps"];
+const STAGES = ["static", ...RUNTIMES, "scale", "proofs", "workerd", "traps"];
 const WIDTH = Math.max(1, Math.min(2, navigator.hardwareConcurrency));
 
 const { values } = parseArgs({
@@ -45,7 +46,7 @@ function chosenStages(): Set<string> {
   const unknown = asked.filter((stage) => !STAGES.includes(stage));
   if (unknown.length > 0) throw new Error(`Cannot run stage ${unknown.join(", ")}: there are ${STAGES.join(", ")}`);
   if (asked.length > 0) return new Set(asked);
-  if (values.only !== undefined) return new Set([...RUNTIMES, "scale"]);
+  if (values.only !== undefined) return new Set([...RUNTIMES, "scale", "proofs"]);
   return new Set(values.name !== undefined ? RUNTIMES : STAGES);
 }
 
@@ -73,7 +74,10 @@ const chosen = (file: string): boolean => values.only?.some((text) => file.inclu
 const files = testFiles().filter(chosen);
 const on = files.length === 0 ? [] : RUNTIMES.filter((runtime) => stages.has(runtime));
 const proofs = stages.has("scale") ? scaleFiles().filter(chosen) : [];
-if (values.only !== undefined && on.length + proofs.length === 0) throw new Error(`Cannot find a test file: none contains ${values.only}`);
+const attacks = stages.has("proofs") && values.name === undefined ? stageNames(values.only) : [];
+if (values.only !== undefined && on.length + proofs.length + attacks.length === 0) {
+  throw new Error(`Cannot find a test file: none contains ${values.only}`);
+}
 
 mkdirSync(".build", { recursive: true });
 const importMap = await jsrAnswers() ? undefined : OFFLINE_MAP;
@@ -82,6 +86,7 @@ console.log(`@std/assert: ${importMap === undefined ? "from JSR" : "JSR does not
 const ran: Ran = new Map();
 const jobs: Job[] = [];
 if (stages.has("static")) jobs.push(...staticJobs(importMap));
+jobs.push(...await stageJobs(attacks));
 if (on.length + proofs.length + Number(stages.has("workerd")) + Number(stages.has("traps")) > 0) {
   const runtimes = await findRuntimes();
   if (on.length > 0) jobs.push(...await suiteJobs({ runtimes, on: on as RuntimeName[], files, importMap, name: values.name, ran }));
