@@ -1,7 +1,8 @@
 // Reclaim: no live object is deleted and no dead one forgotten, wherever it is killed and whoever else is at work.
 import { assert, assertEquals } from "@std/assert";
 import { isManifestError, Manifest, refcounts, remoteNamespaces, type StoredObject } from "../../mod.ts";
-import { FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { SimDisk } from "../support/crash_storage.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { casesOf, INTRUDERS, OUTCOMES, prepare, ReclaimMatrix, STAGES } from "../support/reclaim_matrix.ts";

@@ -1,7 +1,8 @@
 // Whatever fails, every promise settles, and what it rejects with is a typed error.
 import { assert, assertEquals } from "@std/assert";
 import { bytes, defineTable, isManifestError, Manifest, text, u53 } from "../../mod.ts";
-import { FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { SimDisk } from "../support/crash_storage.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { test } from "../support/harness.ts";
 
 const table = defineTable({ name: "t", key: [u53("id")], value: { data: bytes() } });

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { defineTable, Manifest, type ManifestOptions, u53 } from "../../mod.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
-import { CrashStorage, FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { CrashStorage, SimDisk } from "../support/crash_storage.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { GatedStorage, settle } from "../support/gated_storage.ts";
 import { test } from "../support/harness.ts";

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { isManifestError, Manifest, type ManifestErrorFields, type ManifestOptions, type ManifestTxn } from "../../mod.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
-import { type CrashStorage, FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { type CrashStorage, SimDisk } from "../support/crash_storage.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { type TestEnvironment, testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { HISTORY, historyOps, historyRows, type HistoryShape, stageHistory } from "../support/proof_history.ts";

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { isManifestError } from "../../src/errors.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
 import { CountingStorage } from "../support/counting_storage.ts";
-import { CrashStorage, FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { CrashStorage, SimDisk } from "../support/crash_storage.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 

@@ -4,7 +4,8 @@ import { isManifestError, ManifestError, type ManifestErrorFields } from "../../
 import { stageRaw } from "../../src/store/raw_ops.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
 import { MemoryStorage } from "../../src/storage/memory.ts";
-import { type Fault, FaultyStorage, SimDisk } from "../support/crash_storage.ts";
+import { SimDisk } from "../support/crash_storage.ts";
+import { type Fault, FaultyStorage } from "../support/faulty_storage.ts";
 import { WrappedStorage } from "../support/counting_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";

@@ -12,7 +12,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import { type RawOp, stageRaw } from "../../src/store/raw_ops.ts";
 import { ARENA_START, Store, type View } from "../../src/store/store.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FaultyStorage } from "./crash_storage.ts";
+import { FaultyStorage } from "./faulty_storage.ts";
 import { seeded } from "./random.ts";
 
 const ROWS = 3000;
