@@ -339,8 +339,8 @@ export class ArgumentTypeError extends TypeError implements ManifestErrorFields 
   readonly kind: ErrorKind = "usage";
   /** Always "not_applied". */
   readonly outcome: ErrorOutcome = "not_applied";
-  /** Always "ok". */
-  readonly handle: ErrorHandle = "ok";
+  /** "ok", unless it refused the opening of a handle. */
+  readonly handle: ErrorHandle;
   /** Always false. */
   readonly retryable: boolean = false;
   /** Facts about the error; never user data. */
@@ -350,6 +350,7 @@ export class ArgumentTypeError extends TypeError implements ManifestErrorFields 
   constructor(message: string, options: ErrorOptions = {}, code: ErrorCode = "INVALID_ARGUMENT") {
     super(message, nativeOptions(options));
     this.code = code;
+    this.handle = options.handle ?? "ok";
     this.detail = options.detail ?? {};
     brand(this);
   }
@@ -370,8 +371,8 @@ export class ArgumentRangeError extends RangeError implements ManifestErrorField
   readonly kind: ErrorKind = "usage";
   /** Always "not_applied". */
   readonly outcome: ErrorOutcome = "not_applied";
-  /** Always "ok". */
-  readonly handle: ErrorHandle = "ok";
+  /** "ok", unless it refused the opening of a handle. */
+  readonly handle: ErrorHandle;
   /** Always false. */
   readonly retryable: boolean = false;
   /** Facts about the error; never user data. */
@@ -381,6 +382,7 @@ export class ArgumentRangeError extends RangeError implements ManifestErrorField
   constructor(message: string, options: ErrorOptions = {}, code: ErrorCode = "INVALID_ARGUMENT") {
     super(message, nativeOptions(options));
     this.code = code;
+    this.handle = options.handle ?? "ok";
     this.detail = options.detail ?? {};
     brand(this);
   }
@@ -399,6 +401,12 @@ function brand(error: Error): void {
 /** Whether a caught value is an error of this package: a ManifestError or one of the two argument errors. */
 export function isManifestError(error: unknown): error is ManifestErrorFields {
   return error instanceof Error && (error as { [BRAND]?: unknown })[BRAND] === true;
+}
+
+/** Says what is left of the handle, where the caller knows better than the error's code: an opening that fails leaves none, a refresh that fails leaves it as it was. Other values pass as they are. */
+export function withHandle(error: unknown, handle: ErrorHandle): unknown {
+  if (isManifestError(error)) (error as { handle: ErrorHandle }).handle = handle;
+  return error;
 }
 
 /** Throws a {@linkcode ManifestError}. */

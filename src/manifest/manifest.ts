@@ -1,5 +1,5 @@
 // The manifest: an open store with the built-in tables. A facade; each part has a file of its own.
-import { failRange, failType, ManifestError } from "../errors.ts";
+import { failRange, failType, ManifestError, withHandle } from "../errors.ts";
 import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts";
 import { openFile } from "../storage/file.ts";
 import type { Durability, Storage } from "../storage/storage.ts";
@@ -133,9 +133,17 @@ export class Manifest extends Reader {
 
   /**
    * Opens a manifest in a file or in another storage. The storage belongs to the manifest from then on. The built-in tables are made when they are missing and checked otherwise:
-   * SCHEMA_MISMATCH, SCHEMA_TOO_NEW, and TABLE_UNKNOWN when one is missing and the manifest is opened for reading only.
+   * SCHEMA_MISMATCH, SCHEMA_TOO_NEW, and TABLE_UNKNOWN when one is missing and the manifest is opened for reading only. Every error of it has the handle "closed".
    */
   static async open(at: string | URL | Storage, options: ManifestOptions = {}): Promise<Manifest> {
+    try {
+      return await Manifest.#open(at, options);
+    } catch (error) {
+      throw withHandle(error, "closed");
+    }
+  }
+
+  static async #open(at: string | URL | Storage, options: ManifestOptions): Promise<Manifest> {
     const resolved = resolveManifestOptions(options);
     const { followSymlink, store: { create, readOnly } } = resolved;
     const storage = typeof at === "string" || at instanceof URL ? openFile(at, { create, readOnly, followSymlink }) : at;
@@ -152,7 +160,7 @@ export class Manifest extends Reader {
       }
       return manifest;
     } catch (error) {
-      await store.close();
+      await store.close().catch(() => {}); // what has ended the opening says more than what followed
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 // The store: tables of bytes in one page file. A facade; each part has a file of its own.
 import { META_BITMAP, META_BYTES } from "../../assembly/format.ts";
-import { fail, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import { fail, isManifestError, ManifestError, type ManifestErrorFields, withHandle } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { LockHolder, Storage } from "../storage/storage.ts";
 import { checkFile } from "./check.ts";
@@ -63,6 +63,15 @@ function letGo(holding: Holding): void {
   if (--holding.stores > 0) return;
   inUse.delete(holding.storage);
   holding.storage.close();
+}
+
+/** Closes a storage behind an error that says more than one of the close would. */
+function closeQuietly(storage: Storage): void {
+  try {
+    storage.close();
+  } catch {
+    // the platform frees what is left
+  }
 }
 
 /** A store over one storage. */
@@ -139,8 +148,8 @@ export class Store {
       return new Store(core, report, { storage, stores: 1 });
     } catch (error) {
       inUse.delete(storage);
-      storage.close();
-      throw error;
+      closeQuietly(storage);
+      throw withHandle(error, "closed");
     }
   }
 
@@ -410,7 +419,7 @@ export class Store {
       return new Store(next, report, this.#holding);
     } catch (error) {
       letGo(this.#holding);
-      throw error;
+      throw withHandle(error, "ok"); // what was open before still is
     }
   }
 
