@@ -35,6 +35,7 @@ import {
   PAGE_NUMBER_MAX,
   PAGE_SHIFT_MAX,
   PAGE_SHIFT_MIN,
+  POINTER_PAGE,
   REASON_BOUNDS,
   REASON_DUPLICATE,
   SEVERITY_ERROR,
@@ -47,6 +48,7 @@ const FINISHED: u32 = 3;
 let phase: u32 = IDLE;
 const pointer = memory.data(16, 8);
 let bitmapLevel: u32 = 0;
+let hasTables: bool = false;
 
 /** Starts a check of what a verified meta slot names. Level 1: everything but the contents of overflow runs; 2: those too. */
 export function checkBegin(meta: usize, level: u32): i32 {
@@ -66,6 +68,7 @@ export function checkBegin(meta: usize, level: u32): i32 {
   extents(meta);
   memory.copy(pointer, meta + META_BITMAP, 14);
   bitmapLevel = load<u8>(meta, META_BITMAP_LEVEL);
+  hasTables = load<u32>(meta, META_ROOTS + POINTER_PAGE) != 0;
   status = walkStart(meta + META_ROOTS, load<u8>(meta, META_ROOTS_LEVEL), fileId, load48(meta + META_BIRTH), level > 1);
   if (status != OK) {
     reportEnd();
@@ -107,7 +110,7 @@ export function checkStep(maxPages: u32): i32 {
     if (status != DONE) return status;
     if (phase == TREES) {
       walkEnd();
-      bitmapsStart(pointer, bitmapLevel);
+      bitmapsStart(pointer, bitmapLevel, hasTables);
       phase = BITMAPS;
     } else {
       giveBack();

@@ -52,6 +52,8 @@ const root = memory.data(16, 8);
 let depth: u32 = 0;
 let topLevel: u32 = 0;
 let chunks: u32 = 0;
+/** No checkpoint was made yet: there is no bitmap, and every page is in use. */
+let fresh: bool = false;
 /** 1: reaching the bitmap's pages, 2: comparing bits. */
 let pass: u32 = 0;
 
@@ -65,10 +67,11 @@ function frame(index: u32): usize {
   return frames + <usize> (index * 40);
 }
 
-/** Prepares both passes; the meta slot says where the bitmap is and how many levels it has. */
-export function bitmapsStart(pointer: usize, level: u32): void {
+/** Prepares both passes; the meta slot says where the bitmap is, how many levels it has, and whether there are tables. */
+export function bitmapsStart(pointer: usize, level: u32, tables: bool): void {
   bitmapsEnd();
   memory.copy(root, pointer, 14);
+  fresh = !tables && !load<u32>(root);
   topLevel = level;
   chunks = (seenPages + bitmapBits - 1) / bitmapBits;
   pass = 0;
@@ -88,6 +91,10 @@ export function compareBitmaps(): i32 {
   for (;;) {
     if (!depth) {
       if (pass == 2) break;
+      if (fresh) {
+        for (let chunk: u32 = 0; chunk < chunks; chunk++) compare(chunk, 0);
+        break;
+      }
       if (!pass && topLevel != bitmapLevels(chunks)) {
         finding(SEVERITY_ERROR, REASON_DEPTH, load<u32>(root), 0, bitmapLevels(chunks), topLevel, topLevel, 0);
         break;
@@ -228,14 +235,14 @@ function compareEmpty(position: u32, level: u32): void {
   for (; first < end; first++) compare(<u32> first, 0);
 }
 
-/** Bits in use against pages reached; `bytes` 0: all free. */
+/** Bits in use against pages reached; `bytes` 0: all free, in a fresh file none. */
 function compare(chunk: u32, bytes: usize): void {
   const base = chunk * bitmapBits;
   const end = min<u32>(base + bitmapBits, seenPages);
   let free: u32 = 0;
   for (let page = base; page < end; page += 64) {
     const valid: u64 = end - page >= 64 ? <u64> -1 : (<u64> 1 << (end - page)) - 1;
-    const used = (bytes ? load<u64>(bytes + PAGE_HEADER + ((page - base) >> 3)) : 0) & valid;
+    const used = (bytes ? load<u64>(bytes + PAGE_HEADER + ((page - base) >> 3)) : fresh ? <u64> -1 : 0) & valid;
     const reached = seenWord(page) & valid;
     free += <u32> popcnt<u64>(~used & valid);
     let odd = used ^ reached;

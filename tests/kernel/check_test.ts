@@ -114,6 +114,26 @@ test("checkBegin accepts a file without tables and refuses a meta slot that cann
   ) assertEquals(check(build({ meta: change })).began, CORRUPT_PAGE);
 });
 
+test("checkStep takes every page of a file without a checkpoint for used, and names those that nothing reaches", () => {
+  const fresh = check(build({
+    meta: (view) => {
+      view.setUint32(META_ROOTS, 0, true);
+      view.setUint32(META_BITMAP, 0, true);
+      view.setUint32(META_PAGE_COUNT, 8, true);
+    },
+  }));
+  assertEquals([fresh.findings.length, fresh.summary[CHECK_FREE_PAGES]], [0, 0]);
+  const longer = check(build({
+    meta: (view) => {
+      view.setUint32(META_ROOTS, 0, true);
+      view.setUint32(META_BITMAP, 0, true);
+    },
+  }));
+  assertEquals(longer.findings.map(({ reason, page, actual }) => [reason, page, actual]), [[REASON_LEAK, 8, 9]]);
+  // With tables there must be a bitmap.
+  expectFindings({ meta: (view) => view.setUint32(META_BITMAP, 0, true) }, () => [[REASON_BOUNDS, 0]]);
+});
+
 test("checkStep names a page that is not what its pointer says", () => {
   const lost = (reason: number) => (file: Built): [number, number, number][] => [[reason, file.at.leaf1!, 16]];
   expectFindings({ "after leaf1": (_, bytes) => bytes[3000]! ^= 1 }, lost(REASON_CRC));

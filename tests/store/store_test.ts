@@ -336,6 +336,19 @@ test("Store: opened for reading it replays into memory and writes nothing", asyn
   await store.close();
 });
 
+test("Store.check: a file whose writer has made no checkpoint yet is sound for a reader", async () => {
+  const file = new MemoryFile();
+  const store = await open(file);
+  const table = await store.createTable("t", NO_SCHEMA);
+  await put(store, table, "a", "1");
+  const reader = await Store.open(new MemoryStorage(file.bytes(), { readOnly: true }), { readOnly: true, environment: testEnvironment(2) });
+  assertEquals([reader.recovery.clean, get(reader, table, "a")], [false, "1"]);
+  const { ok, problems } = await reader.check();
+  assertEquals([ok, problems], [true, []]);
+  await reader.close();
+  await store.close();
+});
+
 test("Store: opened for reading beside a writer it sees one state, and says when that has been replaced", async () => {
   const random = seeded(77);
   const file = new MemoryFile();
