@@ -211,44 +211,63 @@ function hasMagic(bytes: Uint8Array): boolean {
   return view.getUint32(META_MAGIC, true) === MAGIC_LO && view.getUint32(META_MAGIC + 4, true) === MAGIC_HI;
 }
 
-function slotOf(region: Uint8Array, slot: number): Uint8Array {
+/** The bytes of a slot. */
+export function slotOf(region: Uint8Array, slot: number): Uint8Array {
   return region.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE);
+}
+
+/** Why a slot does not count: all zero, without magic, damaged, one that needs a newer version, of another place, or of a generation of the other pair. */
+export type SlotFault = "blank" | "magic" | "crc" | "too_new" | "misplaced" | "parity";
+
+/** What one slot holds. */
+export interface JudgedSlot {
+  /** Its contents: what its checksum covers, whether it counts or not. */
+  readonly meta: Meta | undefined;
+  /** Why it does not count. */
+  readonly fault: SlotFault | undefined;
+}
+
+/** Judges the bytes at the place of a slot. */
+export function judgeSlot(bytes: Uint8Array, slot: number, checksum: Checksum): JudgedSlot {
+  const view = viewOf(bytes);
+  if (!hasMagic(bytes)) return { meta: undefined, fault: isBlank(bytes) ? "blank" : "magic" };
+  if (view.getUint32(META_CRC, true) !== checksum(bytes)) return { meta: undefined, fault: "crc" };
+  const meta = readMeta(bytes);
+  if (view.getUint16(META_MIN_READER, true) > FORMAT_VERSION) return { meta, fault: "too_new" };
+  if (view.getUint8(META_SLOT) !== slot) return { meta, fault: "misplaced" };
+  return { meta, fault: meta.generation % 2 === slot % 2 ? undefined : "parity" };
 }
 
 /** The valid slots of the region, in slot order; undefined where there is none. */
 function readSlots(region: Uint8Array, checksum: Checksum, name: string): (Meta | undefined)[] {
   const found: (Meta | undefined)[] = [];
   for (let slot = 0; slot < META_SLOTS; slot++) {
-    const bytes = slotOf(region, slot);
-    const view = viewOf(bytes);
-    if (!hasMagic(bytes) || view.getUint32(META_CRC, true) !== checksum(bytes)) {
-      found.push(undefined);
-      continue;
-    }
-    const oldest = view.getUint16(META_MIN_READER, true);
-    if (oldest > FORMAT_VERSION) {
+    const { meta, fault } = judgeSlot(slotOf(region, slot), slot, checksum);
+    if (fault === "too_new") {
+      const oldest = viewOf(meta!.bytes).getUint16(META_MIN_READER, true);
       fail("FORMAT_TOO_NEW", `Cannot open "${name}": it needs format version ${oldest}, this is ${FORMAT_VERSION}`, {
         detail: { file: name, needed: oldest, version: FORMAT_VERSION },
       });
     }
-    const meta = readMeta(bytes);
-    const right = view.getUint8(META_SLOT) === slot && meta.generation % 2 === slot % 2;
-    found.push(right ? meta : undefined);
+    found.push(fault === undefined ? meta : undefined);
   }
   return found;
 }
 
-/** Drops slots of another file: those whose file id fewer slots share. */
-function dropForeign(slots: (Meta | undefined)[], name: string): void {
+/** The file that most slots name; undefined when there is no majority. */
+export function fileOfMost(slots: readonly (Meta | undefined)[]): string | undefined {
   const votes = new Map<string, number>();
   for (const meta of slots) if (meta) votes.set(meta.fileId, (votes.get(meta.fileId) ?? 0) + 1);
-  if (votes.size < 2) return;
-  const ranked = [...votes].sort((a, b) => b[1] - a[1]);
-  if (ranked[0]![1] === ranked[1]![1]) {
+  const [first, second] = [...votes].sort((a, b) => b[1] - a[1]);
+  return first !== undefined && first[1] !== second?.[1] ? first[0] : undefined;
+}
+
+/** Drops slots of another file: those whose file id fewer slots share. */
+function dropForeign(slots: (Meta | undefined)[], name: string): void {
+  const file = fileOfMost(slots) ??
     fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slots belong to different files`, { detail: { file: name } });
-  }
   slots.forEach((meta, i) => {
-    if (meta && meta.fileId !== ranked[0]![0]) slots[i] = undefined;
+    if (meta && meta.fileId !== file) slots[i] = undefined;
   });
 }
 
@@ -305,40 +324,43 @@ export function newestMeta(region: Uint8Array, checksum: Checksum, fileId: strin
   return newest;
 }
 
+/** Feature bits that this version does not know and that keep it from reading, or writing; undefined when there are none. */
+export function unknownFeatures(meta: Meta, writing: boolean): number | undefined {
+  const view = viewOf(meta.bytes);
+  const bits = view.getUint32(META_INCOMPATIBLE, true) | (writing ? view.getUint32(META_READONLY, true) : 0);
+  return bits !== 0 || view.getUint32(META_TRANSFORM, true) !== 0 || view.getUint8(META_RESERVED_PER_PAGE) !== 0 ? bits >>> 0 : undefined;
+}
+
 /** Refuses what this version must not read, or not write. */
 export function checkFeatures(meta: Meta, writing: boolean, name: string): void {
-  const view = viewOf(meta.bytes);
-  const unknown = view.getUint32(META_INCOMPATIBLE, true) | (writing ? view.getUint32(META_READONLY, true) : 0);
-  if (unknown !== 0 || view.getUint32(META_TRANSFORM, true) !== 0 || view.getUint8(META_RESERVED_PER_PAGE) !== 0) {
-    fail("UNKNOWN_FEATURE", `Cannot open "${name}": it uses a feature that this version does not know`, {
-      detail: { file: name, bits: unknown >>> 0 },
-    });
+  const bits = unknownFeatures(meta, writing);
+  if (bits === undefined) return;
+  fail("UNKNOWN_FEATURE", `Cannot open "${name}": it uses a feature that this version does not know`, { detail: { file: name, bits } });
+}
+
+/** What a meta slot names that cannot be, whatever its checksum says. */
+export function impossible(meta: Meta): string | undefined {
+  const shift = meta.pageShift;
+  if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) return "an impossible page size";
+  if (![meta.generation, meta.frame, meta.sequence, meta.group].every(Number.isSafeInteger)) return "an impossible number";
+  if (meta.extents.length === 0) return "no journal";
+  for (const extent of meta.extents) {
+    if (extent.pages === 0 || extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES) {
+      return "an impossible journal extent";
+    }
   }
+  const extent = meta.extents[meta.extent];
+  return !extent || meta.block * BLOCK_SIZE > extent.pages * 2 ** shift ? "an impossible journal position" : undefined;
 }
 
 /** Refuses numbers that cannot be, whatever the checksum says. */
 export function checkBounds(meta: Meta, fileBytes: number, name: string): void {
-  const shift = meta.pageShift;
-  const refuse = (what: string): never =>
-    fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slot names ${what}`, { detail: { file: name } });
-  if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) refuse("an impossible page size");
-  if (
-    !Number.isSafeInteger(meta.generation) || !Number.isSafeInteger(meta.frame) || !Number.isSafeInteger(meta.sequence) ||
-    !Number.isSafeInteger(meta.group)
-  ) {
-    refuse("an impossible number");
-  }
-  if (meta.extents.length === 0) refuse("no journal");
-  for (const extent of meta.extents) {
-    if (extent.pages === 0 || extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES) {
-      refuse("an impossible journal extent");
-    }
-  }
-  const extent = meta.extents[meta.extent];
-  if (!extent || meta.block * BLOCK_SIZE > extent.pages * 2 ** shift) refuse("an impossible journal position");
-  if (meta.pageCount * 2 ** shift > fileBytes) {
+  const what = impossible(meta);
+  if (what !== undefined) fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slot names ${what}`, { detail: { file: name } });
+  const needed = meta.pageCount * 2 ** meta.pageShift;
+  if (needed > fileBytes) {
     throw new ManifestError("TRUNCATED", `Cannot open "${name}": the file is shorter than its state`, {
-      detail: { file: name, length: fileBytes, needed: meta.pageCount * 2 ** shift },
+      detail: { file: name, length: fileBytes, needed },
       handle: "closed",
     });
   }

@@ -224,4 +224,4 @@ export function freshBytes(pageSize: number): number {
 }
 
 /** Lengths that a fresh file can have. */
-const FRESH_LENGTHS: readonly number[] = [12, 13, 14, 15, 16].map((shift) => freshBytes(2 ** shift));
+export const FRESH_LENGTHS: readonly number[] = [12, 13, 14, 15, 16].map((shift) => freshBytes(2 ** shift));
