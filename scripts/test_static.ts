@@ -19,7 +19,7 @@ export function staticJobs(importMap: string | undefined): Job[] {
     ["deno fmt --check", ["fmt", "--check"]],
     ["deno lint", ["lint"]],
     ["deno check", ["check", ...mapped, ...sources()]],
-    ["deno doc --lint", ["doc", "--lint", "mod.ts", "src/flush/mod.ts", "src/inspect/mod.ts"]],
+    ["deno doc --lint", ["doc", "--lint", "mod.ts", "src/flush/mod.ts", "src/inspect/mod.ts", "src/cli/mod.ts"]],
     ["deno publish --dry-run", ["publish", "--dry-run", "--allow-dirty"]],
     ["kernel: core.wasm is what assembly/ compiles to", ["run", "-A", "scripts/build.ts", "--check"]],
   ];

@@ -69,6 +69,8 @@ async function bundle(files: string[]): Promise<void> {
     outbase: "tests",
     outExtension: { ".js": ".mjs" },
     external: ["bun:*"],
+    // packages of the old module format call for Node's modules by name
+    banner: { js: 'import { createRequire as createRequireOf } from "node:module";\nconst require = createRequireOf(import.meta.url);' },
     alias: { "@std/assert": "./tests/support/assert.ts" },
     sourcemap: "inline",
     sourcesContent: false,

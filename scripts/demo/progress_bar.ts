@@ -1,7 +1,6 @@
 // Progress as a bar on a terminal.
-// @ts-types="./cli_progress.d.ts"
-// deno-lint-ignore no-import-prefix -- only the demo needs it: listed in deno.json it would be installed before every task
-import cliProgress from "npm:cli-progress@3.12.0";
+// @ts-types="../../src/cli/cli_progress.d.ts"
+import cliProgress from "cli-progress";
 import { bytesText, type Progress } from "./progress.ts";
 
 const REDRAW_MS = 50;

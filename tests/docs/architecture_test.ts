@@ -1,4 +1,4 @@
-// docs/architecture.md names what is there: every module of the kernel, the store and the manifest, and nothing else.
+// docs/architecture.md names what is there: every module of the kernel, the store, the manifest and the command line, and nothing else.
 import { assertEquals } from "@std/assert";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "../support/harness.ts";
@@ -14,11 +14,12 @@ function filesUnder(heading: string): string[] {
 
 const filesIn = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith(".ts")).sort();
 
-test("architecture.md: its tables name every module of the kernel, the store and the manifest", () => {
+test("architecture.md: its tables name every module of the kernel, the store, the manifest and the command line", () => {
   assertEquals(filesUnder("Kernel modules"), filesIn("assembly"));
   assertEquals(filesUnder("Store modules"), filesIn("src/store"));
   // Tables and operations are described in docs/manifest.md.
   const folders = ["", "/read", "/write", "/transact", "/log", "/gc"];
+  assertEquals(filesUnder("Command line modules"), ["", "/commands"].flatMap((folder) => filesIn(`src/cli${folder}`)).sort());
   assertEquals(filesUnder("Manifest modules"), folders.flatMap((folder) => filesIn(`src/manifest${folder}`)).sort());
 });
 

@@ -72,6 +72,8 @@ export function bundleScript(scriptPath: string): string {
     "--platform=node",
     "--target=node20",
     "--external:bun:*",
+    // packages of the old module format call for Node's modules by name
+    `--banner:js=import { createRequire as createRequireOf } from "node:module"; const require = createRequireOf(import.meta.url);`,
     "--alias:@std/assert=./tests/support/assert.ts",
     "--log-level=error",
     `--outfile=${draft}`,

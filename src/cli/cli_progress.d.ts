@@ -1,14 +1,16 @@
-// What the demo uses of cli-progress.
+// What is used of cli-progress.
 declare namespace cliProgress {
   interface Options {
     format?: string;
     hideCursor?: boolean;
     clearOnComplete?: boolean;
     barsize?: number;
+    stream?: unknown;
   }
   class SingleBar {
     constructor(options: Options, preset: unknown);
     start(total: number, value: number, payload?: Record<string, unknown>): void;
+    setTotal(total: number): void;
     update(value: number, payload?: Record<string, unknown>): void;
     render(): void;
     stop(): void;
