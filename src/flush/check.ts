@@ -1,4 +1,5 @@
 // Checking arguments of flushes; `action` completes "Cannot …".
+import { readArgument } from "../arguments.ts";
 import { failRange, failType } from "../errors.ts";
 import type { FlushSegment } from "./sink.ts";
 
@@ -29,18 +30,12 @@ export function checkFunction(action: string, field: string, value: unknown): vo
   if (typeof value !== "function") failType(`Cannot ${action}: ${field} is not a function`, { field });
 }
 
-/** A signal, or none. */
-export function checkSignal(action: string, signal: AbortSignal | undefined): void {
-  if (signal === undefined) return;
-  if (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean") {
-    failType(`Cannot ${action}: the signal is not an AbortSignal`, { field: "signal" });
-  }
-}
-
 /** A segment. */
 export function checkSegment(action: string, segment: FlushSegment): void {
   checkObject(action, "the segment", segment);
-  checkWhole(action, "db", segment.db);
-  checkWhole(action, "segment", segment.segment);
-  checkWhole(action, "target", segment.target);
+  readArgument(action, "the segment", () => {
+    checkWhole(action, "db", segment.db);
+    checkWhole(action, "segment", segment.segment);
+    checkWhole(action, "target", segment.target);
+  });
 }

@@ -7,9 +7,10 @@
 // - The sink hears of the segments of a database in the order of their targets. It never hears of one while an earlier one that the controller was asked to flush is not durable: those behind a segment
 //   that fails, fail too, and further ones are refused until the earlier one is enqueued again. Otherwise `lastAppliedLsn` would pass log records that are in no chunk.
 // - Every promise is settled; nothing of a segment is left when its promise is: no timer, no listener, no place in the queue.
+import { checkSignal, takeOptions } from "../arguments.ts";
 import { fail, isManifestError, ManifestError } from "../errors.ts";
 import { boundedCall, delay, waitFor } from "./bounded_call.ts";
-import { checkObject, checkSegment, checkSignal, checkWhole } from "./check.ts";
+import { checkSegment, checkWhole } from "./check.ts";
 import { type FlushResult, FlushWork } from "./flush_work.ts";
 import { FlushLane } from "./lane.ts";
 import { type FlushControllerOptions, type FlushEvent, type FlushStage, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -112,9 +113,8 @@ export class FlushController<S extends FlushSegment = FlushSegment> {
   ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     const action = "wait for room in the flush queue";
     return new Promise((resolve, reject) => {
-      checkObject(action, "the options", options);
-      const { signal } = options;
-      checkSignal(action, signal);
+      const { signal } = takeOptions(options, { signal: true }, action);
+      checkSignal(signal, action);
       if (this.#closed) throw closed(action);
       if (signal?.aborted) fail("ABORTED", `Cannot ${action}: the signal is aborted`, { cause: signal.reason });
       const waiter: Waiter = {
@@ -172,10 +172,10 @@ export class FlushController<S extends FlushSegment = FlushSegment> {
    */
   async close(options: { abort?: boolean } = {}): Promise<void> {
     const action = "close the flush controller";
-    checkObject(action, "the options", options);
+    const { abort } = takeOptions(options, { abort: true }, action);
     this.#closed = true;
     for (const { reject } of this.#waiting.splice(0)) reject(closed("wait for room in the flush queue"));
-    if (options.abort === true) {
+    if (abort === true) {
       for (const work of [...this.#taken]) {
         this.#lose(work, this.#abortError(work, "the controller was closed"));
       }
@@ -195,9 +195,8 @@ export class FlushController<S extends FlushSegment = FlushSegment> {
   #take(segment: S, options: { signal?: AbortSignal }): FlushWork<S> {
     const action = "enqueue a flush";
     checkSegment(action, segment);
-    checkObject(action, "the options", options);
-    const { signal } = options;
-    checkSignal(action, signal);
+    const { signal } = takeOptions(options, { signal: true }, action);
+    checkSignal(signal, action);
     if (this.#closed) throw closed(action);
     const request: FlushSegment = { db: segment.db, segment: segment.segment, target: segment.target };
     const lane = this.#lane(request.db);

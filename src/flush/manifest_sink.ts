@@ -2,12 +2,13 @@
 //
 // Invariants: what `apply` resolves with is durable, in every durability mode; `lastAppliedLsn` and `lastSealedSegment` never go back. Each change is a read-write transaction, so that other writers of the
 // same row are neither lost nor overwritten.
+import { checkSignal, takeOptions } from "../arguments.ts";
 import { fail } from "../errors.ts";
 import { type Environment, systemEnvironment } from "../store/environment.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { FlushGate, WalState } from "../manifest/tables/wal_states.ts";
 import type { Transaction } from "../manifest/transact/transaction.ts";
-import { checkObject, checkSegment, checkSignal, checkWhole } from "./check.ts";
+import { checkObject, checkSegment, checkWhole } from "./check.ts";
 import type { FlushRequest, FlushSink } from "./sink.ts";
 
 /** How a {@linkcode ManifestFlushSink} is made. */
@@ -50,10 +51,10 @@ export class ManifestFlushSink implements FlushSink {
   /** A sink over an open manifest, which it does not close. */
   constructor(manifest: Manifest, options: ManifestFlushSinkOptions = {}) {
     checkObject("make a flush sink", "the manifest", manifest);
-    checkObject("make a flush sink", "its options", options);
+    const { origin, environment } = takeOptions(options, { origin: true, environment: true }, "make a flush sink");
     this.#manifest = manifest;
-    this.#origin = options.origin;
-    this.#environment = options.environment ?? systemEnvironment;
+    this.#origin = origin;
+    this.#environment = environment ?? systemEnvironment;
   }
 
   /**
@@ -64,7 +65,7 @@ export class ManifestFlushSink implements FlushSink {
     const action = "apply a flush";
     checkSegment(action, request);
     const { db, segment, target, signal } = request;
-    checkSignal(action, signal);
+    checkSignal(signal, action);
     await this.#change(signal, (txn) => {
       const state = stateOf(txn, db, action);
       const { lastAppliedLsn = 0, lastSealedSegment = 0 } = state;
@@ -84,7 +85,7 @@ export class ManifestFlushSink implements FlushSink {
     const action = "record a failed flush";
     checkWhole(action, "db", db);
     checkWhole(action, "at", at);
-    checkSignal(action, signal);
+    checkSignal(signal, action);
     await this.#change(signal, (txn) => {
       const state = stateOf(txn, db, action);
       if (state.flushGate?.erroredSince === undefined) {

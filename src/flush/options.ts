@@ -1,5 +1,6 @@
 // How a flush controller is made, and what it tells.
-import type { ManifestErrorFields } from "../errors.ts";
+import { type OptionNames, takeOptions } from "../arguments.ts";
+import { failType, type ManifestErrorFields } from "../errors.ts";
 import { type Environment, systemEnvironment } from "../store/environment.ts";
 import { checkFunction, checkObject, checkTime, checkWhole } from "./check.ts";
 import type { FlushSegment, FlushSink } from "./sink.ts";
@@ -74,13 +75,26 @@ export type ResolvedOptions<S extends FlushSegment> = Required<Omit<FlushControl
   readonly onEvent: ((event: FlushEvent) => void) | undefined;
 };
 
+const NAMES: OptionNames<FlushControllerOptions> = {
+  flush: true,
+  sink: true,
+  queueCapacity: true,
+  concurrency: true,
+  retries: true,
+  backoffMs: true,
+  backoffMaxMs: true,
+  timeoutMs: true,
+  onEvent: true,
+  environment: true,
+};
+
 /** Checks options and fills in the defaults. */
 export function resolveOptions<S extends FlushSegment>(options: FlushControllerOptions<S>): ResolvedOptions<S> {
   const action = "make a flush controller";
-  checkObject(action, "its options", options);
-  const { flush, sink, queueCapacity = 64, concurrency = 2, retries = 5, backoffMs = 10, backoffMaxMs = 1000, timeoutMs, onEvent } =
-    options;
-  const { environment = systemEnvironment } = options;
+  if (options === undefined) failType(`Cannot ${action}: the options are not an object`);
+  const taken = takeOptions<FlushControllerOptions<S>>(options, NAMES, action);
+  const { flush, sink, queueCapacity = 64, concurrency = 2, retries = 5, backoffMs = 10, backoffMaxMs = 1000, timeoutMs, onEvent } = taken;
+  const { environment = systemEnvironment } = taken;
   checkFunction(action, "flush", flush);
   checkObject(action, "the sink", sink);
   checkFunction(action, "sink.apply", sink.apply);

@@ -9,6 +9,7 @@ import { ChangeCursors } from "./log/change_cursor.ts";
 import { ChangeLog, type LogRetention } from "./log/change_log.ts";
 import { ChangeRecords } from "./log/change_records.ts";
 import { JobIds } from "./write/job_ids.ts";
+import { checkTable } from "./write/operation_builder.ts";
 import { Published } from "./read/published.ts";
 import { Staging } from "./write/staging.ts";
 import { TableReader } from "./read/table_reader.ts";
@@ -96,6 +97,7 @@ export class ManifestCore {
 
   /** The reader of a table in a view. */
   reader(view: View, table: AnyTable): TableReader {
+    checkTable(table);
     const computed = this.virtual.reader(view, table);
     if (computed !== undefined) return computed;
     const bound = this.bindings.need(view, table, "read");

@@ -1,4 +1,5 @@
 // The manifest: an open store with the built-in tables. A facade; each part has a file of its own.
+import { checkSignal, readArgument, takeOptions } from "../arguments.ts";
 import { failRange, failType, ManifestError, withHandle } from "../errors.ts";
 import { type AnyTable, type Table, tableFromSchema } from "../schema/schema.ts";
 import { openFile } from "../storage/file.ts";
@@ -23,7 +24,7 @@ import { BUILT_IN, builtInNamed } from "./operations/built_in.ts";
 import { type DeleteObject, Reclaimer, type ReclaimOptions, type ReclaimReport } from "./gc/reclaim.ts";
 import { Requeue } from "./write/requeue.ts";
 import { type EventListener, Events } from "./events.ts";
-import { type ChangeFollower, Follower, type FollowOptions } from "./log/follower.ts";
+import { type ChangeFollower, FOLLOW_OPTIONS, Follower, type FollowOptions } from "./log/follower.ts";
 import { LagWatch } from "./log/lag_watch.ts";
 import { type ManifestOptions, type ResolvedManifestOptions, resolveManifestOptions } from "./options.ts";
 import type { RangeSource } from "./read/range.ts";
@@ -32,10 +33,13 @@ import { Reader } from "./read/reader.ts";
 import type { TableReader } from "./read/table_reader.ts";
 import { transact, type TransactOptions, type TransactResult } from "./transact/transact.ts";
 import type { Transaction } from "./transact/transaction.ts";
-import { ManifestTxn, type TxnOptions } from "./write/txn.ts";
+import { ManifestTxn, TXN_OPTIONS, type TxnOptions } from "./write/txn.ts";
 import { isVirtual } from "./read/virtual_tables.ts";
-import { checkSignal, type WaitOptions } from "./log/waiters.ts";
+import type { WaitOptions } from "./log/waiters.ts";
 import { Watch } from "./log/watch.ts";
+
+/** What a storage must be able to do. */
+const STORAGE: readonly (keyof Storage)[] = ["size", "read", "write", "truncate", "sync", "syncAsync", "lock", "close"];
 
 function closedError(action: string): ManifestError {
   return new ManifestError("HANDLE_CLOSED", `Cannot ${action}: the manifest is closed`);
@@ -146,10 +150,14 @@ export class Manifest extends Reader {
   static async #open(at: string | URL | Storage, options: ManifestOptions): Promise<Manifest> {
     const resolved = resolveManifestOptions(options);
     const { followSymlink, store: { create, readOnly } } = resolved;
-    const storage = typeof at === "string" || at instanceof URL ? openFile(at, { create, readOnly, followSymlink }) : at;
-    if (typeof storage !== "object" || storage === null || typeof storage.read !== "function") {
-      failType("Cannot open: neither a path nor a storage was given");
-    }
+    const given = readArgument("open", "the storage", () => {
+      if (typeof at === "string" || at instanceof URL) return undefined;
+      if (typeof at !== "object" || at === null || STORAGE.some((name) => typeof at[name] !== "function")) {
+        failType("Cannot open: neither a path nor a storage was given");
+      }
+      return at;
+    });
+    const storage = given ?? openFile(at as string | URL, { create, readOnly, followSymlink });
     const store = await Store.open(storage, resolved.store);
     try {
       const core = new ManifestCore(store, store.options.environment, resolved);
@@ -191,12 +199,11 @@ export class Manifest extends Reader {
   begin(options?: TxnOptions): ManifestTxn {
     let origin: string | undefined;
     if (options !== undefined) {
-      if (typeof options !== "object" || options === null) failType("Cannot begin a transaction: its options are not an object");
-      origin = options.origin;
+      const { capacity, ...taken } = takeOptions(options, TXN_OPTIONS, "begin a transaction");
+      origin = taken.origin;
       if (origin !== undefined && typeof origin !== "string") {
         failType("Cannot begin a transaction: origin is not a string", { field: "origin" });
       }
-      const { capacity } = options;
       if (capacity !== undefined && (typeof capacity !== "number" || !(capacity >= 0))) {
         failType("Cannot begin a transaction: capacity is not a number from 0 on", { field: "capacity" });
       }
@@ -348,10 +355,10 @@ export class Manifest extends Reader {
 
   /**
    * A new job id, for `putJob`: greater than every one that was reserved or enqueued before. It is durable with the first job that is enqueued at or above it; a process that dies before
-   * has reserved nothing, unless `persistJobCounter` says otherwise.
+   * has reserved nothing, unless `persistJobCounter` says otherwise. READ_ONLY where no job can be put.
    */
   reserveJobId(): number {
-    this.#core.store.assertOpen("reserve a job id");
+    this.#core.store.assertWritable("reserve a job id");
     return this.#core.jobIds.next();
   }
 
@@ -359,8 +366,7 @@ export class Manifest extends Reader {
    * Puts jobs that are under way back among those that wait: all, or those taken before a time. Those whose database is gone stay as they are. Whoever opens a manifest for writing after a crash has this done already. Returns their ids.
    */
   async requeueJobs(options: { startedBefore?: number } = {}): Promise<number[]> {
-    if (typeof options !== "object" || options === null) failType("Cannot requeue jobs: the options are not an object");
-    const { startedBefore } = options;
+    const { startedBefore } = takeOptions(options, { startedBefore: true }, "requeue jobs");
     if (startedBefore !== undefined && typeof startedBefore !== "number") {
       failType("Cannot requeue jobs: startedBefore is not a number", { field: "startedBefore" });
     }
@@ -477,13 +483,13 @@ export class Manifest extends Reader {
    */
   follow(name: string, options: FollowOptions = {}): ChangeFollower {
     checkCursorName(name);
-    checkCursorOptions(options);
-    checkSignal(options.signal, "follow the change log");
-    const pageSize = checkPageSize(options.pageSize ?? 100);
+    const taken = checkCursorOptions(options, FOLLOW_OPTIONS, "follow the change log");
+    checkSignal(taken.signal, "follow the change log");
+    const pageSize = checkPageSize(taken.pageSize ?? 100);
     this.#core.store.assertWritable("follow the change log");
     const { cursors, store } = this.#core;
     const host = { cursors, watch: this.#watch, hasRoom: () => store.hasRoom, followers: this.#followers };
-    return new Follower(host, name, pageSize, options);
+    return new Follower(host, name, pageSize, taken);
   }
 
   /**
@@ -529,7 +535,7 @@ export class Manifest extends Reader {
    * within it, every reference count equals a recount from the snapshots, every index holds what its rows say.
    */
   async check(options: { level?: "tree" | "deep" } = {}): Promise<CheckReport> {
-    const level = options?.level ?? "tree";
+    const { level = "tree" } = takeOptions(options, { level: true }, "check");
     if (level !== "tree" && level !== "deep") failType('Cannot check: the level is neither "tree" nor "deep"', { field: "level" });
     const report = await this.#core.store.check();
     if (level === "tree") return report;

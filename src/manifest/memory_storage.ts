@@ -1,4 +1,5 @@
 // Storage in memory for users, without the classes behind it.
+import { failType } from "../errors.ts";
 import { MemoryStorage } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -17,5 +18,6 @@ import type { Storage } from "../storage/storage.ts";
  * ```
  */
 export function memoryStorage(name?: string): Storage {
+  if (name !== undefined && typeof name !== "string") failType("Cannot open a memory storage: its name is not a string");
   return name === undefined ? new MemoryStorage() : MemoryStorage.open(name, { create: true });
 }

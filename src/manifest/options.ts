@@ -1,5 +1,7 @@
 // How a manifest is opened: defaults and validation.
+import { type OptionNames, takeOptions } from "../arguments.ts";
 import { failRange, failType } from "../errors.ts";
+import { STORE_OPTIONS } from "../store/options.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 import { ChangeCache, type ChangeCacheId } from "./log/change_cache.ts";
 import { type LogRetention, resolveRetention } from "./log/change_log.ts";
@@ -61,10 +63,22 @@ function whole(option: string, value: unknown, fallback: number, least: number, 
   return value;
 }
 
+const NAMES: OptionNames<ManifestOptions> = {
+  ...STORE_OPTIONS,
+  logRetention: true,
+  lagWarning: true,
+  changeCache: true,
+  changeCacheId: true,
+  pollMs: true,
+  onEvent: true,
+  requeueJobs: true,
+  followSymlink: true,
+};
+
 /** Everything that can be wrong with the options is found before a file is touched. */
 export function resolveManifestOptions(options: ManifestOptions): ResolvedManifestOptions {
-  if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
-  const { logRetention, lagWarning, changeCache, changeCacheId, pollMs, onEvent, requeueJobs, followSymlink, ...store } = options;
+  const taken = takeOptions(options, NAMES, "open");
+  const { logRetention, lagWarning, changeCache, changeCacheId, pollMs, onEvent, requeueJobs, followSymlink, ...store } = taken;
   Store.checkOptions(store);
   flag("requeueJobs", requeueJobs);
   flag("followSymlink", followSymlink);

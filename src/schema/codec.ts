@@ -22,6 +22,7 @@ import {
   PREFIX_OPEN,
   VALUE_TOO_LONG,
 } from "../../assembly/format.ts";
+import { unreadable } from "../arguments.ts";
 import { fail, failLimit, failRange, failType } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Arena } from "./arena.ts";
@@ -115,16 +116,20 @@ export class TableCodec<K extends readonly unknown[], V> {
   writeKey(arena: Arena, key: KeyInput<K>): number {
     const plan = this.#key;
     const slot = arena.tape(plan.slots);
-    if (!Array.isArray(key)) {
-      if (!this.#bare) {
-        failType(`Cannot use a key of "${this.table.name}": it is not an array of ${plan.fields.length} components`, {
-          table: this.table.name,
-        });
+    try {
+      if (!Array.isArray(key)) {
+        if (!this.#bare) {
+          failType(`Cannot use a key of "${this.table.name}": it is not an array of ${plan.fields.length} components`, {
+            table: this.table.name,
+          });
+        }
+        writeTuple(arena, plan, slot, [key], 1);
+      } else {
+        if (key.length !== plan.fields.length) this.#wrongLength(key.length);
+        writeTuple(arena, plan, slot, key, key.length);
       }
-      writeTuple(arena, plan, slot, [key], 1);
-    } else {
-      if (key.length !== plan.fields.length) this.#wrongLength(key.length);
-      writeTuple(arena, plan, slot, key, key.length);
+    } catch (error) {
+      throw unreadable(error, `use a key of "${this.table.name}"`, "a component");
     }
     return slot * 8;
   }
@@ -141,7 +146,11 @@ export class TableCodec<K extends readonly unknown[], V> {
       failType(`Cannot write "${this.table.name}": the record is not an object`, { table: this.table.name });
     }
     const slot = arena.tape(this.#value.slots);
-    writeRecord(arena, this.#value, slot, value);
+    try {
+      writeRecord(arena, this.#value, slot, value);
+    } catch (error) {
+      throw unreadable(error, `write "${this.table.name}"`, "a field");
+    }
     return slot * 8;
   }
 
@@ -187,20 +196,25 @@ export class TableCodec<K extends readonly unknown[], V> {
     const parts = prefix as readonly unknown[];
     const plan = this.#key;
     const count = parts.length;
-    if (!Array.isArray(parts)) failType(`Cannot read "${this.table.name}": the prefix is not an array of components`);
+    const detail = { table: this.table.name };
+    if (!Array.isArray(parts)) failType(`Cannot use a key of "${this.table.name}": the prefix is not an array of components`, detail);
     if (count > plan.fields.length) {
-      failType(`Cannot read "${this.table.name}": the prefix has ${count} components, the key ${plan.fields.length}`);
+      failType(`Cannot use a key of "${this.table.name}": the prefix has ${count} components, the key ${plan.fields.length}`, detail);
     }
     const last = plan.fields[count - 1];
     if (open && (last === undefined || (last.kind !== KIND_TEXT && last.kind !== KIND_BYTES))) {
-      failType(`Cannot read "${this.table.name}": the last component of an open prefix is not text or bytes`);
+      failType(`Cannot use a key of "${this.table.name}": the last component of an open prefix is not text or bytes`, detail);
     }
     const arena = this.#arena;
     arena.renew();
     const top = arena.top;
     try {
       const slot = arena.tape(plan.slots);
-      writeTuple(arena, plan, slot, parts, count);
+      try {
+        writeTuple(arena, plan, slot, parts, count);
+      } catch (error) {
+        throw unreadable(error, `use a key of "${this.table.name}"`, "a component");
+      }
       const out = arena.take(KEY_MAX);
       const components = open ? (count | PREFIX_OPEN) >>> 0 : count;
       const { exports } = this.#kernel;
@@ -235,7 +249,7 @@ export class TableCodec<K extends readonly unknown[], V> {
         const index = kernel.word(CTRL_ERROR_FIELD);
         const reason = kernel.word(CTRL_ERROR_REASON);
         if (reason === FIELD_NAN) {
-          failRange(`Cannot write "${table.name}": key component "${this.#key.fields[index]?.name ?? index}" is NaN`, detail);
+          failRange(`Cannot use a key of "${table.name}": component "${this.#key.fields[index]?.name ?? index}" is NaN`, detail);
         }
         failType(`Cannot write "${table.name}": field ${index} is not valid (reason ${reason})`, detail);
         break;

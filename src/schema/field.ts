@@ -3,6 +3,7 @@
 // Every function returns a descriptor that carries the TypeScript type of its values. Called with a name, the types that can be part of a key return a
 // key component: `key: [u53("db"), text("path")]`. The descriptors are plain data; type.ts says what is inside.
 import { CODEC_FIELDS } from "../../assembly/format.ts";
+import { readArgument } from "../arguments.ts";
 import { failRange, failType } from "../errors.ts";
 import type { Member, ScalarName, Type, Variant } from "./type.ts";
 
@@ -72,6 +73,18 @@ function component(type: Type, name: string | undefined): any {
   return name === undefined ? { type } : { type, name: checkName(name) };
 }
 
+const TYPES: ReadonlySet<string> = new Set<Type["is"]>([
+  ...["u8", "u16", "u32", "u53", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "text", "bytes", "timestamp"] as const,
+  ...["fixed", "vector", "enum", "list", "record", "tuple", "union", "custom"] as const,
+]);
+
+/** The type inside a field; `what` completes "Cannot define …". */
+function typeOf(field: { readonly type: Type }, what: string): Type {
+  const { type } = readArgument(`define ${what}`, "its type", () => ({ type: field?.type }));
+  if (typeof type !== "object" || type === null || !TYPES.has(type.is)) failType(`Cannot define ${what}: its type is no field type`);
+  return type;
+}
+
 function scalar<T>(is: ScalarName): ScalarBuilder<T> {
   return (name?: string) => component({ is }, name);
 }
@@ -134,23 +147,24 @@ function checkLength(length: number, most: number): number {
 
 /** One of the given texts. Stored as its position: new values may only be added at the end. */
 export function enumOf<const V extends readonly [string, ...string[]]>(...values: V): Field<V[number]> {
+  for (const value of values) checkName(value);
   if (values.length === 0 || values.length > CODEC_FIELDS) {
     failRange(`Cannot define an enum: it has ${values.length} values, not 1 to ${CODEC_FIELDS}`);
   }
   if (new Set(values).size !== values.length) failType("Cannot define an enum: a value is there twice");
-  for (const value of values) checkName(value);
   return { type: { is: "enum", values: [...values] } };
 }
 
 /** A record field that may be absent: an optional property of the value. */
 export function optional<T>(field: Field<T>): OptionalField<T> {
-  return { type: field.type, optional: true };
+  return { type: typeOf(field, "an optional field"), optional: true };
 }
 
 /** A list of values of one type. */
 export function list<T>(field: Field<T>): Field<T[]> {
+  const element = typeOf(field, "a list");
   if ("optional" in field) failType("Cannot define a list: its elements are optional");
-  return { type: { is: "list", element: field.type } };
+  return { type: { is: "list", element } };
 }
 
 /** A record inside a record. */
@@ -167,6 +181,7 @@ export function union<const Tag extends string, const V extends { readonly [vari
   variants: V,
 ): Field<UnionValue<Tag, V>> {
   checkName(tag);
+  if (typeof variants !== "object" || variants === null) failType("Cannot define a union: its variants are not an object");
   const all: Variant[] = Object.keys(variants).map((name) => ({ name, members: membersOf(variants[name]!) }));
   if (all.length === 0 || all.length > CODEC_FIELDS) {
     failRange(`Cannot define a union: it has ${all.length} variants, not 1 to ${CODEC_FIELDS}`);
@@ -184,43 +199,46 @@ export function tuple<Name extends string, const K extends readonly KeyField<unk
   name: Name,
   components: K,
 ): KeyField<TupleValue<K>, Name> {
+  checkName(name);
+  if (!Array.isArray(components)) failType(`Cannot define the key component "${name}": its components are not a list`);
   if (components.length === 0) failType(`Cannot define the key component "${name}": it has no components`);
   return component({ is: "tuple", members: componentsOf(components) }, name);
 }
 
 /** Gives a field type a name, for use in a key: `key: [named("state", enumOf("open", "done"))]`. */
 export function named<T, Name extends string>(name: Name, field: Field<T>): KeyField<T, Name> {
-  return component(field.type, name);
+  return component(typeOf(field, "a key component"), name);
 }
 
 /** Any field type behind a pair of functions: values are encoded to what `field` takes and decoded from what it gives. Both must be pure. */
 export function custom<T, Base>(field: Field<Base>, codec: { encode(value: T): Base; decode(value: Base): T }): Field<T> {
+  const base = typeOf(field, "a custom field");
   if ("optional" in field) failType("Cannot define a custom field: wrap it the other way round, optional(custom(…))");
-  const { encode, decode } = codec;
+  const { encode, decode } = readArgument("define a custom field", "its codec", () => ({ ...codec }));
   if (typeof encode !== "function" || typeof decode !== "function") {
     failType("Cannot define a custom field: encode and decode are not both functions");
   }
   return {
-    type: { is: "custom", base: field.type, encode: (value) => encode(value as T), decode: (value) => decode(value as Base) },
+    type: { is: "custom", base, encode: (value) => encode(value as T), decode: (value) => decode(value as Base) },
   };
 }
 
 /** The members of a shape, as declared. */
 export function membersOf(shape: Shape): Member[] {
   if (typeof shape !== "object" || shape === null) failType("Cannot define a record: its fields are not an object");
-  return Object.keys(shape).map((name) => {
-    const field = shape[name]!;
-    if (typeof field !== "object" || field === null || typeof field.type !== "object") {
-      failType(`Cannot define the field "${name}": its type is no field type`);
-    }
-    return { name: checkName(name), optional: "optional" in field && field.optional === true, type: field.type };
-  });
+  return readArgument("define a record", "its fields", () =>
+    Object.keys(shape).map((name) => {
+      const field = shape[name]!;
+      const type = typeOf(field, `the field "${name}"`);
+      return { name: checkName(name), optional: "optional" in field && field.optional === true, type };
+    }));
 }
 
 /** The members of a tuple of key components. */
 export function componentsOf(components: readonly KeyField<unknown>[]): Member[] {
-  return components.map((field) => {
-    if (typeof field?.name !== "string") failType("Cannot define a key: a component has no name");
-    return { name: field.name, optional: false, type: field.type };
-  });
+  return readArgument("define a key", "its components", () =>
+    components.map((field) => {
+      if (typeof field?.name !== "string") failType("Cannot define a key: a component has no name");
+      return { name: field.name, optional: false, type: typeOf(field, `the key component "${field.name}"`) };
+    }));
 }

@@ -1,5 +1,6 @@
 // Tables: a name, a key of named components, a record of fields, and the types that follow from them.
 import { isWellFormed } from "./text.ts";
+import { takeOptions } from "../arguments.ts";
 import { ArgumentTypeError, fail } from "../errors.ts";
 import { componentsOf, type KeyField, membersOf, type RecordValue, type Shape, type TupleValue } from "./field.ts";
 import { describeSchema, parseSchema } from "./description.ts";
@@ -50,6 +51,7 @@ export function defineTable<const K extends readonly KeyField<unknown>[], const 
   value: S;
 }): Table<TupleValue<K>, RecordValue<S>> {
   if (typeof definition !== "object" || definition === null) throw new ArgumentTypeError("Cannot define a table: there is no definition");
+  definition = takeOptions(definition, { name: true, key: true, value: true }, "define a table");
   const name = checkTableName(definition.name);
   if (!Array.isArray(definition.key)) throw new ArgumentTypeError(`Cannot define "${name}": its key is not a list of components`);
   return makeTable(name, componentsOf(definition.key), membersOf(definition.value));

@@ -15,6 +15,7 @@ import {
   KIND_UNION,
   KIND_VECTOR,
 } from "../../assembly/format.ts";
+import { fail, isManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { KIND_CUSTOM, KIND_TUPLE, type Plan, type PlanField } from "./plan.ts";
 import { getText } from "./text.ts";
@@ -77,6 +78,19 @@ export function readTuple(memory: Memory, plan: Plan, base: number): unknown[] {
   return out;
 }
 
+/** What the user's function makes of a value; CALLBACK_FAILED when it throws. */
+function decoded(field: PlanField, value: unknown): unknown {
+  try {
+    return field.decode!(value);
+  } catch (cause) {
+    if (isManifestError(cause)) throw cause;
+    fail("CALLBACK_FAILED", `Cannot read a record: the function that decodes field "${field.path}" has thrown`, {
+      cause,
+      detail: { field: field.path },
+    });
+  }
+}
+
 function readField(memory: Memory, field: PlanField, slot: number): unknown {
   switch (field.kind) {
     case KIND_U64:
@@ -118,7 +132,7 @@ function readField(memory: Memory, field: PlanField, slot: number): unknown {
     case KIND_TUPLE:
       return readTuple(memory, field.plan!, slot);
     case KIND_CUSTOM:
-      return field.decode!(readField(memory, field.element!, slot));
+      return decoded(field, readField(memory, field.element!, slot));
     default:
       return memory.f64[slot];
   }

@@ -66,9 +66,15 @@ function expected(field: PlanField): string {
   }
 }
 
+/** How messages begin: keys are also those of reads. */
+function subject(plan: Plan, field: PlanField): string {
+  return plan.isTuple
+    ? `Cannot use a key of "${plan.table}": key component "${field.path}"`
+    : `Cannot write "${plan.table}": field "${field.path}"`;
+}
+
 function refuse(plan: Plan, field: PlanField, value: unknown): never {
-  const subject = plan.isTuple ? "key component" : "field";
-  const start = `Cannot write "${plan.table}": ${subject} "${field.path}" is `;
+  const start = `${subject(plan, field)} is `;
   const detail = { table: plan.table, field: field.path };
   if (value === undefined || value === null) failType(`${start}missing: it should be ${expected(field)}`, detail);
   if (typeof value === "number" && RANGES.has(field.kind)) {
@@ -94,7 +100,7 @@ export function writeTuple(arena: Arena, plan: Plan, base: number, values: reado
       if (item < field.least || item > field.most || Math.floor(item) !== item) refuse(plan, field, item);
       arena.f64[slot] = item;
     } else if (item !== item && (kind === KIND_F64 || kind === KIND_F32)) {
-      failRange(`Cannot write "${plan.table}": key component "${field.path}" is NaN`, { table: plan.table, field: field.path });
+      failRange(`${subject(plan, field)} is NaN`, { table: plan.table, field: field.path });
     } else {
       writeField(arena, plan, field, slot, item);
     }
@@ -131,8 +137,7 @@ function writeText(arena: Arena, plan: Plan, field: PlanField, slot: number, val
   const at = arena.top;
   const length = putText(arena, value);
   if (length < 0) {
-    const subject = plan.isTuple ? "key component" : "field";
-    failType(`Cannot write "${plan.table}": ${subject} "${field.path}" has a lone surrogate`, { table: plan.table, field: field.path });
+    failType(`${subject(plan, field)} has a lone surrogate`, { table: plan.table, field: field.path });
   }
   arena.u32[slot * 2] = at;
   arena.u32[slot * 2 + 1] = length;

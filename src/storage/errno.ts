@@ -1,7 +1,7 @@
 // Errors of the platform become errors of this package: one table from errno to code, used by every adapter.
 //
 // Node and Bun throw errors with `code` and `syscall`; Deno sometimes throws them with neither (EINTR) or with a class name instead (NotCapable).
-import { type ErrorCode, type ErrorDetail, ManifestError } from "../errors.ts";
+import { type ErrorCode, type ErrorDetail, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 
 /** What was being done when the platform failed. */
 export type IoAction = "open" | "create" | "read" | "write" | "truncate" | "sync" | "measure" | "lock" | "close";
@@ -62,7 +62,7 @@ const STATES: Partial<Readonly<Record<ErrorCode, string>>> = {
 
 /** The errno name of a platform error ("EIO"), or its class name where it has none. */
 export function errnoOf(error: unknown): string {
-  const { code, name } = error as { code?: unknown; name?: unknown };
+  const { code, name } = Object(error) as { code?: unknown; name?: unknown };
   if (typeof code === "string") return code;
   if (isInterrupted(error)) return "EINTR";
   return typeof name === "string" ? name : "unknown";
@@ -70,7 +70,7 @@ export function errnoOf(error: unknown): string {
 
 /** Whether the platform gave a call up because of a signal: it may be made again. */
 export function isInterrupted(error: unknown): boolean {
-  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  const { code, name, message } = Object(error) as { code?: unknown; name?: unknown; message?: unknown };
   if (code !== undefined) return code === "EINTR";
   return name === "Interrupted" || (typeof message === "string" && /interrupted system call|os error 4\b/i.test(message));
 }
@@ -78,14 +78,14 @@ export function isInterrupted(error: unknown): boolean {
 /**
  * The error for a failed platform call. A failed sync is always SYNC_FAILED; a failed read of bytes is IO_READ whatever the errno, unless access was denied.
  */
-export function platformError(action: IoAction, name: string, error: unknown, facts: ErrorDetail = {}): ManifestError {
-  if (error instanceof ManifestError) return error;
+export function platformError(action: IoAction, name: string, error: unknown, facts: ErrorDetail = {}): ManifestErrorFields {
+  if (isManifestError(error)) return error;
   const errno = errnoOf(error);
   const opening = action === "open" || action === "create" || action === "lock";
   let code = EVERYWHERE[errno] ?? (opening ? AT_OPEN[errno] : undefined) ?? OTHERWISE[action];
   if (action === "sync") code = "SYNC_FAILED";
   if (action === "read" && code !== "PERMISSION") code = "IO_READ";
-  const syscall = (error as { syscall?: unknown }).syscall;
+  const syscall = (Object(error) as { syscall?: unknown }).syscall;
   const detail: Record<string, unknown> = { file: name, errno, ...facts };
   if (typeof syscall === "string") detail.syscall = syscall;
   return new ManifestError(code, `Cannot ${action} "${name}": ${STATES[code] ?? "input or output failed"} (${errno})`, {

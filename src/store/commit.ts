@@ -667,9 +667,13 @@ export class Committer {
     if (cause.code === "SYNC_FAILED" || cause.code === "CORE_TRAP") {
       return new ManifestError(cause.code, cause.message, { cause, detail, outcome: "unknown" });
     }
-    return new ManifestError("COMMIT_UNKNOWN", "Cannot tell whether the commit is durable: open again and resolve its id", {
-      cause,
-      detail,
-    });
+    return new ManifestError(
+      "COMMIT_UNKNOWN",
+      "Cannot commit: a write failed, and whether the commit is durable is not known; open again and resolve its id",
+      {
+        cause,
+        detail,
+      },
+    );
   }
 }

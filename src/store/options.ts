@@ -1,5 +1,6 @@
 // Options of a store: defaults and validation.
 import { PAGE_SHIFT_MAX, PAGE_SHIFT_MIN } from "../../assembly/format.ts";
+import { type OptionNames, readArgument, takeOptions } from "../arguments.ts";
 import { failRange, failType } from "../errors.ts";
 import { isKernelModule, type KernelModule } from "../kernel/loader.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
@@ -48,8 +49,8 @@ function choice<T extends string>(name: string, value: T | undefined, choices: r
   return value;
 }
 
-/** The options there are; the type makes the list complete. */
-const NAMES: Readonly<Record<keyof StoreOptions, true>> = {
+/** The names of all options. */
+export const STORE_OPTIONS: OptionNames<StoreOptions> = {
   create: true,
   readOnly: true,
   pageSize: true,
@@ -69,13 +70,10 @@ const ENVIRONMENT: readonly (keyof Environment)[] = ["now", "monotonic", "random
 
 /** Validates options and fills in the defaults. Touches nothing. */
 export function resolveOptions(options: StoreOptions): ResolvedOptions {
-  if (typeof options !== "object" || options === null) failType("Cannot open: the options are not an object");
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(NAMES, name)) failType(`Cannot open: there is no option ${name}`, { option: name });
-  }
+  options = takeOptions(options, STORE_OPTIONS, "open");
   const { environment, wasm } = options;
   if (environment !== undefined) {
-    const missing = ENVIRONMENT.find((name) => typeof environment?.[name] !== "function");
+    const missing = readArgument("open", "option environment", () => ENVIRONMENT.find((name) => typeof environment?.[name] !== "function"));
     if (missing !== undefined) failType(`Cannot open: option environment has no function ${missing}`, { option: "environment" });
   }
   if (wasm !== undefined && !isKernelModule(wasm)) failType("Cannot open: option wasm is not a WebAssembly.Module", { option: "wasm" });

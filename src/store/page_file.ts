@@ -1,7 +1,8 @@
 // The storage of one store: counted, measured, one sync at a time, and never written again after a failed sync.
 //
 // Opened for reading only, writes stay in memory (an overlay): a replayed journal may place overflow runs, and nothing may reach the storage.
-import { fail, failLimit, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import { type ErrorDetail, fail, failLimit, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import { type IoAction, platformError } from "../storage/errno.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Environment } from "./environment.ts";
 
@@ -37,13 +38,22 @@ export class PageFile {
 
   /** Bytes of the storage. */
   size(): number {
-    return this.storage.size();
+    try {
+      return this.storage.size();
+    } catch (error) {
+      throw this.#known("measure", error);
+    }
   }
 
   /** Reads into all of `into`; what lies behind the end reads as zeros. Returns the bytes that were there. */
   read(at: number, into: Uint8Array): number {
     this.reads++;
-    const count = this.storage.read(at, into);
+    let count: number;
+    try {
+      count = this.storage.read(at, into);
+    } catch (error) {
+      throw this.#known("read", error, { offset: at, length: into.length });
+    }
     if (count < into.length) into.fill(0, count);
     if (this.#overlay.size === 0) return count;
     for (let done = 0; done < into.length; done += OVERLAY_UNIT) {
@@ -60,7 +70,16 @@ export class PageFile {
     this.writes++;
     this.#changes++;
     this.bytesWritten += from.length;
-    this.storage.write(at, from);
+    try {
+      this.storage.write(at, from);
+    } catch (error) {
+      throw this.#known("write", error, { offset: at, length: from.length });
+    }
+  }
+
+  /** What a storage throws is an error of this package, or is made one: a raw RangeError must not pass for a trap of the kernel. */
+  #known(action: IoAction, error: unknown, facts?: ErrorDetail): unknown {
+    return isManifestError(error) ? error : platformError(action, this.storage.name, error, facts);
   }
 
   #lay(at: number, from: Uint8Array): void {
@@ -74,7 +93,11 @@ export class PageFile {
   truncate(size: number): void {
     if (this.failure) throw this.failure;
     this.#changes++;
-    this.storage.truncate(size);
+    try {
+      this.storage.truncate(size);
+    } catch (error) {
+      throw this.#known("truncate", error, { length: size });
+    }
   }
 
   /** Whether anything was written that no completed sync covers. */
@@ -105,7 +128,7 @@ export class PageFile {
   #failed(cause: unknown): ManifestErrorFields {
     this.failure ??= new ManifestError("SYNC_FAILED", `Cannot sync "${this.storage.name}": the storage reported a failure`, {
       cause,
-      detail: { file: this.storage.name },
+      detail: isManifestError(cause) ? { file: this.storage.name, ...cause.detail } : { file: this.storage.name },
     });
     return this.failure;
   }

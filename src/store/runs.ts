@@ -22,7 +22,7 @@ import {
 import { fail, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PageFile } from "./page_file.ts";
-import { reasonText } from "./status.ts";
+import { reasonName, reasonText } from "./status.ts";
 
 /** Read and summed at a time when a value is copied out. */
 const SLICE = 256 << 10;
@@ -75,7 +75,7 @@ export class RunReader {
   #damaged(run: Run, reason: number): never {
     throw this.onDamage(
       new ManifestError("CORRUPT_PAGE", `Cannot read a value: the run at page ${run.page} is damaged, ${reasonText(reason)}`, {
-        detail: { page: run.page, pages: this.#pages(run), reason: reasonText(reason) },
+        detail: { page: run.page, pages: this.#pages(run), reason: reasonName(reason) },
       }),
     );
   }

@@ -58,6 +58,32 @@ const FIELDS: Readonly<Record<number, string>> = {
   [FIELD_UTF8]: "is not well-formed text",
 };
 
+/** Why a page is damaged: stable names, as docs/errors.md lists them. The last two are findings of the check only. */
+export const PAGE_REASONS = {
+  crc: REASON_CRC,
+  stale: REASON_STALE,
+  misplaced: REASON_MISPLACED,
+  type: REASON_TYPE,
+  order: REASON_ORDER,
+  bounds: REASON_BOUNDS,
+  cycle: REASON_CYCLE,
+  depth: REASON_DEPTH,
+  duplicate: REASON_DUPLICATE,
+  foreign_file: REASON_FOREIGN,
+  leak: REASON_LEAK,
+  count: REASON_COUNT,
+} as const;
+
+/** The name of a reason why a page is damaged. */
+export type PageReason = keyof typeof PAGE_REASONS;
+
+const NAMES: ReadonlyMap<number, PageReason> = new Map(Object.entries(PAGE_REASONS).map(([name, reason]) => [reason, name as PageReason]));
+
+/** The stable name of a reason. */
+export function reasonName(reason: number): PageReason | "unknown" {
+  return NAMES.get(reason) ?? "unknown";
+}
+
 /** The reason of a damaged page in words. */
 export function reasonText(reason: number): string {
   return REASONS[reason] ?? `reason ${reason}`;
@@ -70,7 +96,7 @@ export function statusError(kernel: Kernel, status: number, action: string): Man
   switch (status) {
     case CORRUPT_PAGE: {
       const page = kernel.word(CTRL_ERROR_PAGE);
-      const detail = { page, reason: reasonText(reason), expected: a, actual: kernel.word(CTRL_ERROR_B) };
+      const detail = { page, reason: reasonName(reason), expected: a, actual: kernel.word(CTRL_ERROR_B) };
       return new ManifestError("CORRUPT_PAGE", `Cannot ${action}: page ${page} is damaged, ${reasonText(reason)}`, { detail });
     }
     case CORRUPT_RECORD:

@@ -2,6 +2,7 @@
 //
 // Invariant: transactions without a receipt, wherever they are, are never more than the capacity. Those that only change the tables are not counted: each belongs to a commit
 // or a call that is.
+import { checkSignal } from "../arguments.ts";
 import { fail, failType } from "../errors.ts";
 import type { CommitId } from "./commit_ids.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -99,10 +100,7 @@ export class WriteQueue {
   /** Makes a transaction of a request; throws ABORTED, or UNAVAILABLE when too many have no receipt yet. */
   accept(request: CommitRequest, id: CommitId, registry: boolean): Pending {
     if (typeof request?.stage !== "function") failType("Cannot commit: stage is not a function");
-    const { signal } = request;
-    if (signal !== undefined && (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean")) {
-      failType("Cannot commit: the signal is not an AbortSignal", { field: "signal" });
-    }
+    const signal = checkSignal(request.signal, "commit");
     if (signal?.aborted) fail("ABORTED", "Cannot commit: the signal is aborted", { cause: signal.reason });
     if (registry) return new Pending(request, id, registry);
     if (!this.hasRoom) {

@@ -90,7 +90,7 @@ test("item 2: a table written by a newer schema, whichever it is, is SCHEMA_TOO_
     await store.close();
     const image = subject.disk.live();
     const error = await errorOf(() => Subject.reopened(image));
-    assertEquals([error.code, error.detail.table, error.handle], ["SCHEMA_TOO_NEW", table.name, "ok"]);
+    assertEquals([error.code, error.detail.table, error.handle], ["SCHEMA_TOO_NEW", table.name, "closed"]);
     const again = await storeOver(new SimDisk(image));
     assertEquals(again.table(table.name)!.schema, later(table));
     await again.close();

@@ -156,7 +156,7 @@ test("keyEncode: −0 is stored as +0, NaN is refused", () => {
   const { codec } = bind(defineTable({ name: "floats", key: [f64("x")], value: {} }));
   assertEquals(codec.encodeKey([-0]), codec.encodeKey([0]));
   assert(Object.is(codec.keyFromBytes(codec.encodeKey([-0]))[0], 0));
-  const error = assertThrows(() => codec.encodeKey([NaN]), RangeError, 'Cannot write "floats": key component "x" is NaN');
+  const error = assertThrows(() => codec.encodeKey([NaN]), RangeError, 'Cannot use a key of "floats": key component "x" is NaN');
   assert(isManifestErrorCode(error, "INVALID_ARGUMENT"));
 });
 
@@ -186,7 +186,7 @@ test("keyEncode: wrong components are named", () => {
     const error = assertThrows(() => codec.encodeKey(good.with(index, value)), type as ErrorConstructor, message);
     assert(isManifestErrorCode(error, code), String(error));
   };
-  bad(0, "1", TypeError, "INVALID_ARGUMENT", 'Cannot write "owners": key component "db" is not a whole number from 0 to 2^53 - 1');
+  bad(0, "1", TypeError, "INVALID_ARGUMENT", 'Cannot use a key of "owners": key component "db" is not a whole number from 0 to 2^53 - 1');
   bad(0, 2 ** 53, RangeError, "LIMIT", 'key component "db" is above 2^53 - 1');
   bad(0, -1, RangeError, "INVALID_ARGUMENT", 'key component "db" is not a whole number');
   bad(0, 0.5, RangeError, "INVALID_ARGUMENT", 'key component "db" is not a whole number');

@@ -6,6 +6,7 @@
 //
 // What is condemned and not removed is found by the next call and done first: nothing that is dead is forgotten. Calls that run at once take different objects, so that none waits for
 // another: `deleteObject` may call `reclaim` itself.
+import { checkSignal, type OptionNames, takeOptions } from "../../arguments.ts";
 import { fail, failRange, failType, isManifestError, ManifestError } from "../../errors.ts";
 import type { CommitRequest, Staged } from "../../store/store.ts";
 import type { ManifestCore } from "../core.ts";
@@ -172,6 +173,8 @@ function checkTime(field: "before" | "unnamedBefore", value: number | undefined)
   if (!Number.isSafeInteger(value) || value < 0) failRange(`Cannot reclaim: ${field} is not a whole number from 0 on`, { field, value });
 }
 
+const NAMES: OptionNames<ReclaimOptions> = { before: true, unnamedBefore: true, parallel: true, signal: true };
+
 /** How many stored objects may be collected, in the newest durable state. */
 export function collectableCount(core: ManifestCore): number {
   const scan = core.publishedReader(collectable).scan({ prefix: ["collectable"] as never }, true)!;
@@ -204,17 +207,14 @@ export class Reclaimer {
       failRange("Cannot reclaim: limit is not a whole number from 0 on", { field: "limit", value: limit });
     }
     if (typeof deleteObject !== "function") failType("Cannot reclaim: deleteObject is not a function", { field: "deleteObject" });
-    if (typeof options !== "object" || options === null) failType("Cannot reclaim: the options are not an object");
-    const { before, unnamedBefore, parallel = PARALLEL, signal } = options;
+    const { before, unnamedBefore, parallel = PARALLEL, signal } = takeOptions(options, NAMES, "reclaim");
     checkTime("before", before);
     checkTime("unnamedBefore", unnamedBefore);
     if (typeof parallel !== "number") failType("Cannot reclaim: parallel is not a number", { field: "parallel" });
     if (!Number.isInteger(parallel) || parallel < 1) {
       failRange("Cannot reclaim: parallel is not a whole number from 1 on", { field: "parallel", value: parallel });
     }
-    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-      failType("Cannot reclaim: the signal is not an AbortSignal", { field: "signal" });
-    }
+    checkSignal(signal, "reclaim");
     return this.#reclaim(limit, deleteObject, { before, unnamedBefore, parallel, signal });
   }
 

@@ -5,7 +5,7 @@
 // live, under its state and the time it got there.
 import { fail } from "../../errors.ts";
 import type { Staging } from "../write/staging.ts";
-import { collectable, objectKey, type ObjectState, type Refcount, refcounts, type StoredObject } from "../tables/refcounts.ts";
+import { collectable, factsOf, objectKey, type ObjectState, type Refcount, refcounts, type StoredObject } from "../tables/refcounts.ts";
 
 /** One stored object's count. */
 class Count {
@@ -85,7 +85,7 @@ export class RefcountChanges {
   #usable(object: StoredObject, action: string): Count {
     const count = this.#count(object);
     if (count.condemned && !count.gone) {
-      fail("OBJECT_CONDEMNED", `Cannot ${action}: the object of chunk ${object.chunkId} is being deleted`, { detail: { ...object } });
+      fail("OBJECT_CONDEMNED", `Cannot ${action}: the object of chunk ${object.chunkId} is being deleted`, { detail: factsOf(object) });
     }
     return count;
   }
@@ -118,7 +118,7 @@ export class RefcountChanges {
     const count = delta > 0 ? this.#usable(object, "adjust a reference count") : this.#count(object);
     if (count.held + delta < 0) this.#underflow(object);
     if (count.held + delta > Number.MAX_SAFE_INTEGER) {
-      fail("LIMIT", "Cannot adjust a reference count: it would pass 2^53 − 1", { detail: { ...object } });
+      fail("LIMIT", "Cannot adjust a reference count: it would pass 2^53 − 1", { detail: factsOf(object) });
     }
     count.held += delta;
     count.shown = true;
@@ -126,7 +126,9 @@ export class RefcountChanges {
   }
 
   #underflow(object: StoredObject): never {
-    fail("REFCOUNT_UNDERFLOW", `Cannot release an object of chunk ${object.chunkId}: its count is zero already`, { detail: { ...object } });
+    fail("REFCOUNT_UNDERFLOW", `Cannot release an object of chunk ${object.chunkId}: its count is zero already`, {
+      detail: factsOf(object),
+    });
   }
 
   /** The object's present state. */

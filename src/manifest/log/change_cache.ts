@@ -3,6 +3,7 @@
 // Entries are found by an object id, which stands for a file, and a sequence. Beyond the capacity an entry goes by second chance: those looked up since the hand came by last are passed over once.
 // Invariants: `bytes` is the sum over all entries; the observer is called behind each step, when everything is consistent, in order and never inside another of its calls, so it may use the
 // cache and its manifests; what it throws surfaces as an error of its own turn.
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { failRange, failType } from "../../errors.ts";
 import type { Change } from "./change.ts";
 import { surface } from "../events.ts";
@@ -67,6 +68,7 @@ interface Entry {
 }
 
 const CAPACITY = 4 << 20;
+const NAMES: OptionNames<ChangeCacheOptions> = { capacityBytes: true, observer: true };
 
 /**
  * A cache of recent change records. Every manifest has one of its own unless `open` is given another: manifests of the same or of different files may share one. Bytes are those of the encoded
@@ -102,8 +104,7 @@ export class ChangeCache {
 
   /** An empty cache. */
   constructor(options: ChangeCacheOptions = {}) {
-    if (typeof options !== "object" || options === null) failType("Cannot make a change cache: its options are not an object");
-    const { capacityBytes = CAPACITY, observer } = options;
+    const { capacityBytes = CAPACITY, observer } = takeOptions(options, NAMES, "make a change cache");
     if (typeof capacityBytes !== "number") {
       failType("Cannot make a change cache: capacityBytes is not a number", { option: "capacityBytes" });
     }

@@ -1,6 +1,7 @@
 // Change cursors: how far each named consumer has come, kept in the file.
 //
 // Registering, acknowledging and unregistering are journalled but are no changes themselves. A cursor stands at `next`: everything before it is done. It sees durable changes only.
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { fail, failRange, failType } from "../../errors.ts";
 import type { CommitRequest, Staged, View } from "../../store/store.ts";
 import type { Change } from "./change.ts";
@@ -78,15 +79,18 @@ export function checkCursorName(name: unknown): string {
   return name;
 }
 
-/** Options of a cursor, or an error. */
-export function checkCursorOptions(options: CursorOptions): CursorOptions {
-  if (typeof options !== "object" || options === null) failType("Cannot register a change cursor: its options are not an object");
-  const { start, maxLag } = options;
+/** The names of a cursor's options. */
+export const CURSOR_OPTIONS: OptionNames<CursorOptions> = { start: true, maxLag: true };
+
+/** Options of a cursor, or an error; `names` are those that are allowed beside its own. */
+export function checkCursorOptions<T extends CursorOptions>(options: T, names: OptionNames<T>, action: string): T {
+  const taken = takeOptions(options, names, action);
+  const { start, maxLag } = taken;
   if (start !== undefined && start !== "oldest" && start !== "latest") checkSequence(start, "start");
   if (maxLag !== undefined && maxLag !== Infinity && checkSequence(maxLag, "maxLag") === 0) {
     failRange("Cannot use a change cursor: maxLag is 0", { field: "maxLag" });
   }
-  return { start, maxLag };
+  return taken;
 }
 
 /** A request of the store for one of the three. */
@@ -175,12 +179,14 @@ export class ChangeCursors {
   /** Registers a cursor, or returns the one of that name where it stands. */
   async register(name: string, options: CursorOptions): Promise<ChangeCursor> {
     checkCursorName(name);
-    const { maxLag } = checkCursorOptions(options);
+    const taken = checkCursorOptions(options, CURSOR_OPTIONS, "register a change cursor");
+    const { maxLag } = taken;
     const known = this.named(name);
     if (known !== undefined && (maxLag === undefined || (known.maxLag ?? Infinity) === maxLag)) return known;
     let gap: ChangeCursor["gap"];
-    await this.#commit((staging) => void (gap = stageRegister(staging, name, options)));
-    const cursor = this.named(name) ?? fail("CURSOR_UNKNOWN", `Cannot register change cursor "${name}": it was unregistered meanwhile`);
+    await this.#commit((staging) => void (gap = stageRegister(staging, name, taken)));
+    const cursor = this.named(name) ??
+      fail("CURSOR_UNKNOWN", `Cannot register change cursor "${name}": it was unregistered meanwhile`, { detail: { cursor: name } });
     return gap === undefined ? cursor : { ...cursor, gap };
   }
 
@@ -218,8 +224,8 @@ export class ChangeCursors {
     const view = this.#core.published();
     const oldestSequence = log.oldest(view);
     if (next < oldestSequence) {
-      const whose = cursorId === undefined ? "" : ` of cursor ${cursorId}`;
-      fail("CURSOR_TRUNCATED", `Cannot fetch changes${whose}: it stands at ${next} and the log begins at ${oldestSequence}`, {
+      const who = cursorId === undefined ? "the next one" : `cursor ${cursorId}`;
+      fail("CURSOR_TRUNCATED", `Cannot fetch changes: ${who} stands at ${next} and the log begins at ${oldestSequence}`, {
         detail: { cursorId, nextSequence: next, oldestSequence, latestSequence: log.latest },
       });
     }

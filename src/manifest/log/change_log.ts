@@ -5,6 +5,7 @@
 // other commits, so truncation follows from the commits alone and costs no commit of its own. Rows are looked at again only every so many commits, and deleted so many at a
 // time; between two looks the log may be longer than what it keeps by as much.
 import { OVERFLOW_SIZE, TABLE_ID_CHANGES } from "../../../assembly/format.ts";
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { failRange, failType } from "../../errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Scan, Store, View } from "../../store/store.ts";
@@ -41,12 +42,15 @@ function whole(name: string, value: number | undefined, fallback: number): numbe
   return value;
 }
 
+const RETENTION: OptionNames<LogRetention> = { changes: true, bytes: true };
+
 /** Validates a retention and fills in the defaults. */
 export function resolveRetention(retention: LogRetention = {}): Required<LogRetention> {
   if (typeof retention !== "object" || retention === null) {
     failType("Cannot open: option logRetention is not an object", { option: "logRetention" });
   }
-  return { changes: whole("logRetention.changes", retention.changes, CHANGES), bytes: whole("logRetention.bytes", retention.bytes, BYTES) };
+  const { changes, bytes } = takeOptions(retention, RETENTION, "open");
+  return { changes: whole("logRetention.changes", changes, CHANGES), bytes: whole("logRetention.bytes", bytes, BYTES) };
 }
 
 /** The change log of one store. */

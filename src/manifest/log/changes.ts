@@ -1,4 +1,5 @@
 // The change log as a loop that ends where the log ends, without a consumer's bookkeeping.
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { fail, failRange, failType } from "../../errors.ts";
 import type { Change } from "./change.ts";
 import type { ManifestCore } from "../core.ts";
@@ -14,11 +15,11 @@ export interface ChangesOptions {
 }
 
 const PAGE = 100;
+const NAMES: OptionNames<ChangesOptions> = { from: true, cursor: true };
 
 /** Reads the changes; the core may be another one from page to page. */
 export function changesOf(core: () => ManifestCore, options: ChangesOptions): AsyncIterable<Change> {
-  if (typeof options !== "object" || options === null) failType("Cannot read changes: the options are not an object");
-  const { from, cursor } = options;
+  const { from, cursor } = takeOptions(options, NAMES, "read changes");
   if (from !== undefined) checkSequence(from, "from");
   if (cursor !== undefined) {
     checkCursorName(cursor);
@@ -33,7 +34,7 @@ async function* iterate(core: () => ManifestCore, from: number | undefined, name
   let cursorId: number | undefined;
   if (name !== undefined) {
     const cursor = core().cursors.named(name) ??
-      fail("CURSOR_UNKNOWN", `Cannot read changes from change cursor "${name}": there is none`);
+      fail("CURSOR_UNKNOWN", `Cannot read changes: there is no change cursor "${name}"`, { detail: { cursor: name } });
     cursorId = cursor.id;
     next = cursor.nextSequence;
   } else if (from === undefined) next = core().log.oldest(core().published());

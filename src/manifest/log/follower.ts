@@ -2,9 +2,10 @@
 //
 // Asking for the next change says that the one before is done. What is done is acknowledged behind the consumer's back: one acknowledgement is on its way at a time, and the next covers everything done
 // meanwhile. However the loop ends, what was done is acknowledged before the end is told; the change handed out last is not, so a consumer that dies with it gets it again.
+import type { OptionNames } from "../../arguments.ts";
 import { isManifestError, ManifestError } from "../../errors.ts";
 import type { Change } from "./change.ts";
-import type { ChangeCursors, CursorOptions } from "./change_cursor.ts";
+import { type ChangeCursors, CURSOR_OPTIONS, type CursorOptions } from "./change_cursor.ts";
 import { abortedError } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
 
@@ -15,6 +16,9 @@ export interface FollowOptions extends CursorOptions {
   /** Changes fetched at a time. Default 100. */
   pageSize?: number;
 }
+
+/** The names of all options. */
+export const FOLLOW_OPTIONS: OptionNames<FollowOptions> = { ...CURSOR_OPTIONS, signal: true, pageSize: true };
 
 /** A loop over the change log that never ends by itself. */
 export interface ChangeFollower extends AsyncIterableIterator<Change>, AsyncDisposable {
@@ -174,14 +178,14 @@ export class Follower implements ChangeFollower {
   }
 
   async #register(): Promise<void> {
-    const { signal } = this.#options;
+    const { signal, start, maxLag } = this.#options;
     if (signal !== undefined) {
       const abort = (): void => this.#stop.abort();
       signal.addEventListener("abort", abort, { once: true });
       this.#unlisten = () => signal.removeEventListener("abort", abort);
     }
     this.#host.followers.add(this);
-    const { id, nextSequence, gap, oldestSequence, latestSequence } = await this.#host.cursors.register(this.#name, this.#options);
+    const { id, nextSequence, gap, oldestSequence, latestSequence } = await this.#host.cursors.register(this.#name, { start, maxLag });
     this.#check();
     this.#cursorId = id;
     this.#next = this.#done = this.#acknowledged = nextSequence;

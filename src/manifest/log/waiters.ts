@@ -2,6 +2,7 @@
 //
 // Invariants: whoever settles is taken out with its timer and its listener, so nothing is left of it; telling a new value costs nothing for those whose number it does not
 // reach. Deadlines are timers of the environment: they fall due on an idle store too, and keep the process alive until then.
+import { checkSignal, type OptionNames, takeOptions } from "../../arguments.ts";
 import { failRange, failType, ManifestError } from "../../errors.ts";
 import type { Environment, Timer } from "../../store/environment.ts";
 
@@ -26,10 +27,12 @@ interface Waiter {
   unlisten: (() => void) | undefined;
 }
 
-/** Throws unless these are options of waiting; `action` completes "Cannot …". */
-export function checkWait(options: WaitOptions, action: string): void {
-  if (typeof options !== "object" || options === null) failType(`Cannot ${action}: the options are not an object`);
-  const { timeoutMs, signal } = options;
+const NAMES: OptionNames<WaitOptions> = { timeoutMs: true, signal: true };
+
+/** Options of waiting, valid; `action` completes "Cannot …". */
+export function checkWait(options: WaitOptions, action: string): WaitOptions {
+  const taken = takeOptions(options, NAMES, action);
+  const { timeoutMs, signal } = taken;
   if (timeoutMs !== undefined) {
     if (typeof timeoutMs !== "number") failType(`Cannot ${action}: timeoutMs is not a number`, { field: "timeoutMs" });
     if (!(timeoutMs >= 0) || (timeoutMs > TIMEOUT_MAX && timeoutMs !== Infinity)) {
@@ -37,13 +40,7 @@ export function checkWait(options: WaitOptions, action: string): void {
     }
   }
   checkSignal(signal, action);
-}
-
-/** Throws unless this is an AbortSignal or undefined. */
-export function checkSignal(signal: AbortSignal | undefined, action: string): void {
-  if (signal !== undefined && (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean")) {
-    failType(`Cannot ${action}: the signal is not an AbortSignal`, { field: "signal" });
-  }
+  return taken;
 }
 
 /** The error of an aborted signal. */

@@ -70,12 +70,12 @@ export class Watch {
   async waitForChange(since: number, options: WaitOptions): Promise<number> {
     const action = "wait for a change";
     checkSequence(since, "since");
-    checkWait(options, action);
+    const wait = checkWait(options, action);
     this.#host.core().store.assertOpen(action);
     const { latest } = this.#host.core().log;
     if (latest > since) return latest;
     if (this.#ended !== undefined) throw this.#ended;
-    return await this.#wait(this.#changes, since + 1, options, action);
+    return await this.#wait(this.#changes, since + 1, wait, action);
   }
 
   /** Resolves with the durable generation of a component as soon as it is at least `target`. */
@@ -83,7 +83,7 @@ export class Watch {
     const action = "wait for a generation";
     checkSequence(component, "component");
     checkSequence(target, "target");
-    checkWait(options, action);
+    const wait = checkWait(options, action);
     this.#host.core().store.assertOpen(action);
     const now = this.#generation(component);
     if (now >= target) return now;
@@ -91,7 +91,7 @@ export class Watch {
     let waiters = this.#generations.get(component);
     if (waiters === undefined) this.#generations.set(component, waiters = new Waiters(this.#environment));
     try {
-      return await this.#wait(waiters, target, options, action);
+      return await this.#wait(waiters, target, wait, action);
     } finally {
       if (waiters.size === 0 && this.#generations.get(component) === waiters) this.#generations.delete(component);
     }
@@ -100,8 +100,7 @@ export class Watch {
   /** Resolves when the queue accepts a commit. */
   async ready(options: WaitOptions): Promise<void> {
     const action = "wait for the queue";
-    checkWait(options, action);
-    const { timeoutMs = Infinity, signal } = options;
+    const { timeoutMs = Infinity, signal } = checkWait(options, action);
     const until = this.#environment.monotonic() + timeoutMs;
     const { store } = this.#host.core();
     for (let left = timeoutMs;; left = Math.max(0, until - this.#environment.monotonic())) {

@@ -11,14 +11,14 @@ const MOST = Number.MAX_SAFE_INTEGER;
 function whole(what: string, field: string, value: unknown, least: number): number {
   if (typeof value !== "number") failType(`Cannot ${what}: ${field} is not a number`, { field });
   if (!Number.isSafeInteger(value) || value < least) {
-    failRange(`Cannot ${what}: ${field} is not a whole number${least === 0 ? " from 0 on" : ""}`, { field, value });
+    failRange(`Cannot ${what}: ${field} is not a whole number${least === 0 ? " from 0 on" : ""}`, { field });
   }
   return value;
 }
 
 function finite(field: string, value: unknown): number {
   if (typeof value !== "number") failType(`Cannot merge a metric: ${field} is not a number`, { field });
-  if (!Number.isFinite(value)) failRange(`Cannot merge a metric: ${field} is not finite`, { field, value });
+  if (!Number.isFinite(value)) failRange(`Cannot merge a metric: ${field} is not finite`, { field });
   return value;
 }
 
@@ -37,7 +37,7 @@ export const MERGE_METRIC: OperationKind = {
     const sum = finite("sum", input.sum ?? 0);
     const min = input.min === undefined ? undefined : finite("min", input.min);
     const max = input.max === undefined ? undefined : finite("max", input.max);
-    if (min !== undefined && max !== undefined && min > max) failRange("Cannot merge a metric: min is greater than max", { min, max });
+    if (min !== undefined && max !== undefined && min > max) failRange("Cannot merge a metric: min is greater than max", { field: "min" });
     const before: Metric = rowOf(staging, metrics, scope, kind, key) ?? { count: 0, sum: 0 };
     const merged: Metric = {
       count: Math.min(MOST, before.count + count),
@@ -45,7 +45,7 @@ export const MERGE_METRIC: OperationKind = {
       min: meet(before.min, min, Math.min),
       max: meet(before.max, max, Math.max),
     };
-    if (!Number.isFinite(merged.sum)) failRange("Cannot merge a metric: the sum would not be finite", { field: "sum", value: sum });
+    if (!Number.isFinite(merged.sum)) failRange("Cannot merge a metric: the sum would not be finite", { field: "sum" });
     staging.put(staging.bind(metrics), key, merged, this.tag, false);
     if (staging.many) staging.pending(metrics).set(scope, kind, merged);
   },

@@ -198,7 +198,7 @@ export const PERSIST_JOB_COUNTER: OperationKind = {
     const next = value as number;
     if (typeof next !== "number") failType("Cannot keep the job counter: it is not a number", { field: "next" });
     if (!Number.isSafeInteger(next) || next < 0) {
-      failRange("Cannot keep the job counter: it is not a whole number from 0 on", { field: "next", value: next });
+      failRange("Cannot keep the job counter: it is not a whole number from 0 on", { field: "next" });
     }
     persist(staging, Math.max(next, nextId(staging)), this.tag, false);
   },

@@ -1,8 +1,7 @@
 // Operations on any table: put, delete, deleteRange. For built-in tables they are the table's own operation, or refused.
 import { KEY_MAX } from "../../../assembly/format.ts";
 import { failType } from "../../errors.ts";
-import type { RangeBounds } from "../read/bounds.ts";
-import { encodeBounds } from "../read/bounds.ts";
+import { encodeBounds, type RangeBounds, takeBounds } from "../read/bounds.ts";
 import { builtIn } from "./built_in.ts";
 import type { OperationKind } from "../write/operation.ts";
 
@@ -38,11 +37,10 @@ export const DELETE_RANGE: OperationKind = {
   tag: 0,
   stage(staging, table, bounds) {
     if (builtIn(table) !== undefined) refuse(table.name);
-    if (typeof bounds !== "object" || bounds === null) {
-      failType("Cannot delete a range: its bounds are not an object", { table: table.name });
-    }
+    if (bounds === undefined) failType("Cannot delete a range: its bounds are not an object", { table: table.name });
+    const taken = takeBounds(bounds as RangeBounds<readonly unknown[]>, "delete a range");
     const bound = staging.bind(table);
-    const encoded = encodeBounds(bound.codec, bounds as RangeBounds<readonly unknown[]>, undefined, false);
+    const encoded = encodeBounds(bound.codec, taken, undefined, false);
     if (encoded === undefined) return;
     staging.deleteRange(bound.info.id, encoded.lower ?? NOTHING, encoded.upper ?? LAST_KEY, 0, false);
     if (encoded.upper === undefined) staging.deleteEncoded(bound.info.id, LAST_KEY, true);

@@ -12,7 +12,7 @@ export type GroupedTable<V> = Table<[number, ...KeyRest[]], V> | Table<[number],
 /** Checks that a key is an array of so many components; what they are is checked when the key is written. */
 export function componentsOf<K extends readonly unknown[]>(table: AnyTable, key: unknown, count: number): K {
   if (!Array.isArray(key) || key.length !== count) {
-    failType(`Cannot write "${table.name}": the key is not an array of ${count} components`, { table: table.name });
+    failType(`Cannot use a key of "${table.name}": it is not an array of ${count} components`, { table: table.name });
   }
   return key as unknown as K;
 }

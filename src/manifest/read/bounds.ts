@@ -3,6 +3,7 @@
 // Encoded keys are compared byte by byte and none is the beginning of another, so "behind everything that begins with these components" is the first byte
 // string that no longer begins that way.
 import { KEY_MAX } from "../../../assembly/format.ts";
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { failType } from "../../errors.ts";
 import type { KeyInput, KeyPrefix } from "../../schema/schema.ts";
 import type { AnyCodec } from "../bindings.ts";
@@ -31,6 +32,23 @@ export interface RangeBounds<K extends readonly unknown[]> {
   from?: Position;
   /** Last position, exclusive. */
   until?: Position;
+}
+
+/** The names of all bounds. */
+export const BOUNDS: OptionNames<RangeBounds<readonly unknown[]>> = {
+  prefix: true,
+  startsWith: true,
+  gt: true,
+  gte: true,
+  lt: true,
+  lte: true,
+  from: true,
+  until: true,
+};
+
+/** Bounds as a caller gave them, or an error; `action` completes "Cannot …". */
+export function takeBounds(bounds: RangeBounds<readonly unknown[]>, action: string): RangeBounds<readonly unknown[]> {
+  return takeOptions(bounds, BOUNDS, action);
 }
 
 /** Encoded bounds: `lower` inclusive unless `lowerExclusive`, `upper` exclusive. */

@@ -32,7 +32,7 @@ export class Published {
       this.#view = view;
       this.#lastTable = undefined;
     }
-    if (table === this.#lastTable) return this.#lastReader!;
+    if (table === this.#lastTable && this.#lastReader !== undefined) return this.#lastReader;
     let reader = this.#readers.get(table);
     if (reader === undefined) {
       reader = this.#open(view, table);

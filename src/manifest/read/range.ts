@@ -2,8 +2,9 @@
 //
 // Rows are fetched in chunks, decoded at once and handed out one by one, so the loop's body may use the manifest as it likes. The first chunk is small, because
 // many loops stop early; then they grow.
+import { type OptionNames, takeOptions } from "../../arguments.ts";
 import { failRange, failType } from "../../errors.ts";
-import type { Position, RangeBounds } from "./bounds.ts";
+import { BOUNDS, type Position, type RangeBounds } from "./bounds.ts";
 import type { RangeProgress, RowReader, RowScan } from "./table_reader.ts";
 
 /** What to read, and how. */
@@ -14,6 +15,13 @@ export interface RangeOptions<K extends readonly unknown[]> extends RangeBounds<
   limit?: number;
   /** Goes on behind the `position` of an earlier range with the same bounds and direction. */
   after?: Position;
+}
+
+const NAMES: OptionNames<RangeOptions<readonly unknown[]>> = { ...BOUNDS, reverse: true, limit: true, after: true };
+
+/** Options of a range as a caller gave them, or an error. */
+export function takeRangeOptions<T extends object>(options: T): T {
+  return takeOptions<object>(options, NAMES, "read a range") as T;
 }
 
 /** What an iteration hands out. */

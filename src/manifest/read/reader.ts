@@ -1,11 +1,12 @@
 // Reading: what a manifest and a read transaction have in common. Every method shows one state; which one is the subclass's business.
-import { failRange, failType } from "../../errors.ts";
+import { takeOptions } from "../../arguments.ts";
+import { failRange } from "../../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../../schema/schema.ts";
-import type { RangeBounds } from "./bounds.ts";
+import { type RangeBounds, takeBounds } from "./bounds.ts";
 import type { Change } from "../log/change.ts";
 import { NumberedRange } from "./numbered_range.ts";
 import { NumberedReader } from "./numbered_table.ts";
-import { Range, type RangeKind, type RangeOptions, type RangeSource } from "./range.ts";
+import { Range, type RangeKind, type RangeOptions, type RangeSource, takeRangeOptions } from "./range.ts";
 import type { RowReader } from "./table_reader.ts";
 import { changeLog } from "../tables/change_log.ts";
 import { type ChunkDelta, chunkDeltas } from "../tables/chunk_deltas.ts";
@@ -98,9 +99,9 @@ export abstract class Reader {
   count<K extends readonly unknown[], V>(table: Table<K, V>, bounds?: RangeBounds<K>): number {
     const reader = this.source(table);
     if (bounds === undefined) return reader.rows;
-    checkOptions(bounds);
-    if (reader instanceof NumberedReader) return reader.count(bounds as RangeBounds<readonly unknown[]>);
-    const scan = reader.scan(bounds as RangeBounds<readonly unknown[]>, true);
+    const taken = takeBounds(bounds as RangeBounds<readonly unknown[]>, "count rows");
+    if (reader instanceof NumberedReader) return reader.count(taken);
+    const scan = reader.scan(taken, true);
     if (scan === undefined) return 0;
     try {
       return scan.count();
@@ -132,9 +133,8 @@ export abstract class Reader {
   #range<T>(table: AnyTable, options: object, kind: RangeKind): Range<T> {
     const reader = this.source(table); // an unknown table is refused where the range is made, not where it is read
     const open = (): RangeSource => this.openSource(table);
-    return reader instanceof NumberedReader
-      ? new NumberedRange(open, checkOptions(options), kind)
-      : new Range(open, checkOptions(options), kind);
+    const taken: RangeOptions<readonly unknown[]> = takeRangeOptions(options);
+    return reader instanceof NumberedReader ? new NumberedRange(open, taken, kind) : new Range(open, taken, kind);
   }
 
   // ---- computed tables --------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ export abstract class Reader {
 
   /** Chunks of a database by id. */
   listChunks(db: number, options: ListOptions<[db: number, chunk: number]> = {}): Range<[key: [db: number, chunk: number], value: Chunk]> {
-    return this.range(chunks, { ...options, prefix: [db] });
+    return this.range(chunks, { ...takeRangeOptions(options), prefix: [db] });
   }
 
   /** A delta. */
@@ -193,7 +193,7 @@ export abstract class Reader {
     chunk?: number,
     options: ListOptions<[db: number, chunk: number, generation: number, delta: number]> = {},
   ): Range<[key: [db: number, chunk: number, generation: number, delta: number], value: ChunkDelta]> {
-    return this.range(chunkDeltas, { ...options, prefix: chunk === undefined ? [db] : [db, chunk] });
+    return this.range(chunkDeltas, { ...takeRangeOptions(options), prefix: chunk === undefined ? [db] : [db, chunk] });
   }
 
   /** A published snapshot of a database. */
@@ -206,7 +206,7 @@ export abstract class Reader {
     db: number,
     options: ListOptions<[db: number, snapshot: number]> = {},
   ): Range<[key: [db: number, snapshot: number], value: Snapshot]> {
-    return this.range(snapshots, { ...options, prefix: [db] });
+    return this.range(snapshots, { ...takeRangeOptions(options), prefix: [db] });
   }
 
   // ---- built-in tables: stored objects ------------------------------------------------------------------------
@@ -235,7 +235,7 @@ export abstract class Reader {
   }
 
   #objects(state: "collectable" | "unnamed" | "condemned", options: { limit?: number; before?: number }): CollectableObject[] {
-    const { limit, before } = checkOptions(options) as { limit?: number; before?: number };
+    const { limit, before } = takeOptions(options, { limit: true, before: true }, "list objects");
     const bounds = before === undefined ? { prefix: [state] as const } : { prefix: [state] as const, lt: [state, before] as const };
     const out: CollectableObject[] = [];
     for (const [, since, originDb, chunkId, generation, delta] of this.keys(collectable, { ...bounds, limit })) {
@@ -271,7 +271,7 @@ export abstract class Reader {
     db: number,
     options: ListOptions<[db: number, artifact: number]> = {},
   ): Range<[key: [db: number, artifact: number], value: WalArtifact]> {
-    return this.range(walArtifacts, { ...options, prefix: [db] });
+    return this.range(walArtifacts, { ...takeRangeOptions(options), prefix: [db] });
   }
 
   // ---- built-in tables: jobs, metrics, generations, namespaces ------------------------------------------------
@@ -283,7 +283,7 @@ export abstract class Reader {
 
   /** Jobs by id; with a state, by kind and id. */
   listJobs(filter: JobFilter = {}): QueuedJob[] {
-    const { state, kind, limit = Infinity } = checkOptions(filter) as JobFilter;
+    const { state, kind, limit = Infinity } = takeOptions(filter, { state: true, kind: true, limit: true }, "list jobs");
     if (typeof limit !== "number" || !(limit >= 0)) failRange("Cannot list jobs: limit is not a number from 0 on", { field: "limit" });
     const out: QueuedJob[] = [];
     if (state !== undefined) {
@@ -302,7 +302,7 @@ export abstract class Reader {
 
   /** Jobs that wait to be taken, those of a database (null: of none) and of a kind, oldest id first within them. */
   listPendingJobs(filter: { db?: number | null; kind?: string; limit?: number } = {}): QueuedJob[] {
-    const { db, kind, limit } = checkOptions(filter) as { db?: number | null; kind?: string; limit?: number };
+    const { db, kind, limit } = takeOptions(filter, { db: true, kind: true, limit: true }, "list jobs");
     if (db === undefined) return this.listJobs({ state: "pending", kind, limit });
     const prefix = kind === undefined ? [db ?? -1] as const : [db ?? -1, kind] as const;
     return this.keys(pendingJobs, { prefix, limit }).toArray().map(([, , job]) => ({ job, ...this.getJob(job)! }));
@@ -341,10 +341,4 @@ export abstract class Reader {
   ): Range<[key: [namespace: number], value: RemoteNamespace]> {
     return this.range(remoteNamespaces, options);
   }
-}
-
-// deno-lint-ignore no-explicit-any
-function checkOptions(options: any): RangeOptions<readonly unknown[]> {
-  if (typeof options !== "object" || options === null) failType("Cannot read a range: its options are not an object");
-  return options;
 }

@@ -87,6 +87,11 @@ export function objectKey({ originDb, chunkId, generation, deltaId }: StoredObje
   return [originDb, chunkId, generation, deltaId ?? -1];
 }
 
+/** A stored object in an error: what names it, and nothing else that the caller's object may hold. */
+export function factsOf({ originDb, chunkId, generation, deltaId }: StoredObject): Record<string, number> {
+  return deltaId === undefined ? { originDb, chunkId, generation } : { originDb, chunkId, generation, deltaId };
+}
+
 /** The stored object of a key in gc_refcounts. */
 export function objectOf(originDb: number, chunkId: number, generation: number, delta: number): StoredObject {
   return delta < 0 ? { originDb, chunkId, generation } : { originDb, chunkId, generation, deltaId: delta };

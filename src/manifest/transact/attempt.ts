@@ -116,7 +116,7 @@ export class Attempt implements OverlayBase {
   /** The reader of a table as the transaction has left it. */
   source(table: AnyTable): TransactionReader {
     this.check();
-    if (isVirtual(table?.name)) {
+    if (isVirtual(checkTable(table).name)) {
       failType(`Cannot read "${table.name}" in a read-write transaction: its rows are computed; read it outside`, { table: table.name });
     }
     if (this.#staged < this.batch.length) this.#stage();

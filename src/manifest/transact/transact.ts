@@ -2,6 +2,7 @@
 //
 // Invariants: nothing is applied unless the promise resolves, or rejects with an outcome that is not "not_applied"; what is resolved with is durable as the durability mode says, reads
 // included; whoever interrupts a transaction ends it at once, except behind the moment when its commit has been taken.
+import { checkSignal, type OptionNames, takeOptions } from "../../arguments.ts";
 import { fail, failRange, failType, isManifestError, ManifestError, type ManifestErrorFields } from "../../errors.ts";
 import type { Timer } from "../../store/environment.ts";
 import { Attempt } from "./attempt.ts";
@@ -50,11 +51,11 @@ export async function transact<T>(
   options: TransactOptions = {},
 ): Promise<TransactResult<T>> {
   if (typeof fn !== "function") failType("Cannot run a transaction: fn is not a function", { field: "fn" });
-  checkOptions(options);
+  const taken = checkOptions(options);
   core.store.assertOpen("run a transaction");
-  const { signal } = options;
+  const { signal } = taken;
   if (signal?.aborted) fail("ABORTED", "Cannot run a transaction: the signal is aborted", { cause: signal.reason });
-  const running = new Running(core, fn, options);
+  const running = new Running(core, fn, taken);
   try {
     return await running.run();
   } finally {
@@ -62,14 +63,14 @@ export async function transact<T>(
   }
 }
 
-function checkOptions(options: TransactOptions): void {
+const NAMES: OptionNames<TransactOptions> = { origin: true, signal: true, timeoutMs: true, retries: true, expectedSequence: true };
+
+function checkOptions(options: TransactOptions): TransactOptions {
   const action = "run a transaction";
-  if (typeof options !== "object" || options === null) failType(`Cannot ${action}: its options are not an object`);
-  const { origin, signal, timeoutMs, retries, expectedSequence } = options;
+  const taken = takeOptions(options, NAMES, action);
+  const { origin, signal, timeoutMs, retries, expectedSequence } = taken;
   if (origin !== undefined && typeof origin !== "string") failType(`Cannot ${action}: origin is not a string`, { field: "origin" });
-  if (signal !== undefined && (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean")) {
-    failType(`Cannot ${action}: the signal is not an AbortSignal`, { field: "signal" });
-  }
+  checkSignal(signal, action);
   if (timeoutMs !== undefined) {
     if (typeof timeoutMs !== "number") failType(`Cannot ${action}: timeoutMs is not a number`, { field: "timeoutMs" });
     if (!(timeoutMs >= 0 && timeoutMs <= TIMEOUT_MOST)) {
@@ -83,6 +84,7 @@ function checkOptions(options: TransactOptions): void {
     }
   }
   expectedSequenceOf(expectedSequence, action);
+  return taken;
 }
 
 /** A transaction that is running. */

@@ -1,4 +1,5 @@
 // The operations of a transaction, as chainable methods: what write-only and read-write transactions have in common.
+import { readArgument } from "../../arguments.ts";
 import { failType } from "../../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../../schema/schema.ts";
 import type { RangeBounds } from "../read/bounds.ts";
@@ -268,8 +269,10 @@ export abstract class OperationBuilder {
 
 /** A table definition, or an error. */
 export function checkTable<T extends AnyTable>(table: T): T {
-  if (typeof table?.name !== "string" || !(table.schema instanceof Uint8Array)) {
-    failType("Cannot use a table: it is no definition made by defineTable");
-  }
-  return table;
+  return readArgument("use a table", "its definition", () => {
+    if (typeof table?.name !== "string" || !(table.schema instanceof Uint8Array)) {
+      failType("Cannot use a table: it is no definition made by defineTable");
+    }
+    return table;
+  });
 }

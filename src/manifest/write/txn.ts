@@ -1,5 +1,6 @@
 // Transactions: operations are collected, then committed together or not at all.
-import { fail, failType } from "../../errors.ts";
+import { checkSignal, type OptionNames, takeOptions } from "../../arguments.ts";
+import { fail } from "../../errors.ts";
 import type { AnyTable } from "../../schema/schema.ts";
 import type { Batch } from "./batch.ts";
 import type { Generations } from "../log/change.ts";
@@ -19,6 +20,9 @@ export interface TxnOptions {
   capacity?: number;
 }
 
+/** The names of all options. */
+export const TXN_OPTIONS: OptionNames<TxnOptions> = { origin: true, capacity: true };
+
 /** How to commit. */
 export interface CommitOptions {
   /** Calls the commit off while it waits for its turn; ignored once it is applied. */
@@ -26,6 +30,8 @@ export interface CommitOptions {
   /** CONFLICT, with nothing applied, unless the newest applied change has this sequence. */
   expectedSequence?: number;
 }
+
+const COMMIT_OPTIONS: OptionNames<CommitOptions> = { signal: true, expectedSequence: true };
 
 /**
  * A write-only transaction. Its methods collect operations and return the transaction; `commit` applies all of them or none. Keys and values are taken by reference and
@@ -93,10 +99,12 @@ export class ManifestTxn extends OperationBuilder {
   commit(options?: CommitOptions): Promise<CommitReceipt> {
     if (this.#closed) return rejected("Cannot commit: the transaction has been committed or given up");
     let expected: number | undefined;
+    let signal: AbortSignal | undefined;
     if (options !== undefined) {
-      if (typeof options !== "object" || options === null) return rejectedType("Cannot commit: the options are not an object");
       try {
-        expected = expectedSequenceOf(options.expectedSequence, "commit");
+        const taken = takeOptions(options, COMMIT_OPTIONS, "commit");
+        signal = checkSignal(taken.signal, "commit");
+        expected = expectedSequenceOf(taken.expectedSequence, "commit");
       } catch (error) {
         return Promise.reject(error);
       }
@@ -104,7 +112,7 @@ export class ManifestTxn extends OperationBuilder {
     this.#closed = true;
     const batch = this.#batch;
     if (batch.length === 0) return this.#commitNothing(expected);
-    if (options !== undefined) batch.signal = options.signal;
+    batch.signal = signal;
     if (expected !== undefined) batch.guard = () => checkExpected(this.#core.store, expected);
     return this.#core.store.commit(batch) as unknown as Promise<CommitReceipt>; // made by the batch's finish
   }
@@ -127,11 +135,6 @@ function allGenerations(core: ManifestCore): Generations {
   const source = { reader: core.publishedReader(generations), release: () => {} };
   const rows = new Range<[[component: number], GenerationRecord]>(() => source, {}, "entries");
   return Object.fromEntries([...rows].map(([[component], { generation }]) => [component, generation]));
-}
-
-async function rejectedType(message: string): Promise<never> {
-  await undefined;
-  failType(message);
 }
 
 async function rejected(message: string): Promise<never> {

@@ -539,8 +539,9 @@ export class ModelRun {
   async #reclaim(): Promise<void> {
     const random = this.#random;
     const call = drawCall(random, this.#now);
+    const { limit, ...options } = call;
     if (random.chance(0.03)) {
-      return await this.#refuses("ABORTED", () => this.#manifest.reclaim(5, () => {}, { ...call, signal: AbortSignal.abort() }));
+      return await this.#refuses("ABORTED", () => this.#manifest.reclaim(5, () => {}, { ...options, signal: AbortSignal.abort() }));
     }
     this.#state.begin(this.#now);
     const condemned = condemn(this.#state, call);
@@ -572,7 +573,7 @@ export class ModelRun {
       if (at === crashAt && !meddling) image = { file: this.#storage.image(), states: [this.#state.copy()] };
       if (at === abortAt) abort.abort();
     };
-    const running = this.#manifest.reclaim(call.limit, async (object) => {
+    const running = this.#manifest.reclaim(limit, async (object) => {
       const key = keyOf(object);
       const how: Deleting = gentle ? "done" : random.pick(["done", "fails before", "fails behind"]);
       try {
@@ -589,7 +590,7 @@ export class ModelRun {
         throw new Error(how);
       }
       done.push(key);
-    }, { ...call, signal: abort.signal });
+    }, { ...options, signal: abort.signal });
     const outcome = await this.#finish(Promise.allSettled([running]).then(([one]) => one));
     if (broken !== undefined) throw broken.error;
     // What it should have come to.
