@@ -12,7 +12,7 @@ import { bitmapMetaPages, bitmapSetup, load48 } from "./bitmap";
 import { bitmapsEnd, bitmapsStart, compareBitmaps } from "./check_bitmap";
 import { count, finding, reportEnd, reportStart, see, seenPages, setCounter } from "./check_report";
 import { sourceReset } from "./check_source";
-import { walk, walkEnd, walkStart } from "./check_walk";
+import { visitStart, walk, walkEnd, walkStart } from "./check_walk";
 import { corruptPage, invariant } from "./ctrl";
 import {
   CHECK_JOURNAL_PAGES,
@@ -45,6 +45,7 @@ const IDLE: u32 = 0;
 const TREES: u32 = 1;
 const BITMAPS: u32 = 2;
 const FINISHED: u32 = 3;
+const VISIT: u32 = 4;
 let phase: u32 = IDLE;
 const pointer = memory.data(16, 8);
 let bitmapLevel: u32 = 0;
@@ -52,6 +53,46 @@ let hasTables: bool = false;
 
 /** Starts a check of what a verified meta slot names. Level 1: everything but the contents of overflow runs; 2: those too. */
 export function checkBegin(meta: usize, level: u32): i32 {
+  let status = begin(meta);
+  if (status != OK) return status;
+  extents(meta);
+  memory.copy(pointer, meta + META_BITMAP, 14);
+  bitmapLevel = load<u8>(meta, META_BITMAP_LEVEL);
+  hasTables = load<u32>(meta, META_ROOTS + POINTER_PAGE) != 0;
+  status = walkStart(meta + META_ROOTS, load<u8>(meta, META_ROOTS_LEVEL), load<u64>(meta, META_FILE_ID), load48(meta + META_BIRTH), level > 1);
+  return began(status, TREES);
+}
+
+/**
+ * Starts a visit of one tree, from the page that a pointer names, in a file of which a meta slot says page size, page count, file id and newest birth. Then visitStep until DONE; findings as in a check.
+ */
+export function visitBegin(meta: usize, root: usize, level: u32, table: u32): i32 {
+  const status = begin(meta);
+  if (status != OK) return status;
+  return began(visitStart(root, level, table, load<u64>(meta, META_FILE_ID), load48(meta + META_BIRTH)), VISIT);
+}
+
+/** Goes to the next leaf, or the next place that is lost: OK with CTRL_VISIT_*, DONE, MORE (nothing yet), NEED_PAGE, OUT_OF_MEMORY. */
+export function visitStep(): i32 {
+  if (phase != VISIT) return phase == FINISHED ? DONE : invariant(7041);
+  const status = walk();
+  if (status == OK) return MORE;
+  if (status == MORE) return OK;
+  if (status == DONE) {
+    giveBack();
+    phase = FINISHED;
+  }
+  return status;
+}
+
+function began(status: i32, next: u32): i32 {
+  if (status == OK) phase = next;
+  else reportEnd();
+  return status;
+}
+
+/** What a check and a visit have in common. */
+function begin(meta: usize): i32 {
   checkEnd();
   const shift = <u32> load<u8>(meta, META_PAGE_SHIFT);
   const pages = load<u32>(meta, META_PAGE_COUNT);
@@ -59,22 +100,12 @@ export function checkBegin(meta: usize, level: u32): i32 {
   const fileId = load<u64>(meta, META_FILE_ID);
   bitmapSetup(shift, fileId);
   if (pages < bitmapMetaPages || pages > <u32> PAGE_NUMBER_MAX) return corruptPage(0, REASON_BOUNDS, PAGE_NUMBER_MAX, pages);
-  let status = reportStart(pages);
+  const status = reportStart(pages);
   if (status != OK) return status;
   sourceReset();
   setCounter(CHECK_PAGES, pages);
   setCounter(CHECK_META_PAGES, bitmapMetaPages);
   for (let i: u32 = 0; i < bitmapMetaPages; i++) see(i);
-  extents(meta);
-  memory.copy(pointer, meta + META_BITMAP, 14);
-  bitmapLevel = load<u8>(meta, META_BITMAP_LEVEL);
-  hasTables = load<u32>(meta, META_ROOTS + POINTER_PAGE) != 0;
-  status = walkStart(meta + META_ROOTS, load<u8>(meta, META_ROOTS_LEVEL), fileId, load48(meta + META_BIRTH), level > 1);
-  if (status != OK) {
-    reportEnd();
-    return status;
-  }
-  phase = TREES;
   return OK;
 }
 
@@ -102,7 +133,7 @@ function extents(meta: usize): void {
 
 /** Goes on for at most `maxPages` pages: MORE, DONE, NEED_PAGE (the check's own request), OUT_OF_MEMORY. Results: checkFindings. */
 export function checkStep(maxPages: u32): i32 {
-  if (phase == IDLE) return invariant(7040);
+  if (phase == IDLE || phase == VISIT) return invariant(7040);
   for (let n: u32 = 0; n < maxPages; n++) {
     if (phase == FINISHED) return DONE;
     const status = phase == TREES ? walk() : compareBitmaps();

@@ -8,6 +8,8 @@ import {
   CTRL_CHECK_FINDINGS,
   CTRL_CHECK_KEPT,
   CTRL_CHECK_SUMMARY,
+  FINDING_PATH,
+  FINDING_PATH_MAX,
   FINDING_WORDS,
   FINDINGS_MAX,
   OK,
@@ -19,6 +21,8 @@ import { allocate, release } from "./mem";
 const summary = memory.data(18 * 8, 16);
 let findings: usize = 0;
 let kept: u32 = 0;
+/** The finding made last; 0: it was not kept. */
+let latest: usize = 0;
 /** One bit a page: reached, or known to be in use. */
 let seen: usize = 0;
 let seenBytes: u32 = 0;
@@ -66,6 +70,7 @@ export function setCounter(index: u32, value: f64): void {
 
 export function finding(severity: u32, reason: u32, page: u32, table: u32, expected: u32, actual: u32, level: u32, depth: u32): void {
   count(severity == SEVERITY_ERROR ? CHECK_ERRORS : CHECK_WARNINGS, 1);
+  latest = 0;
   if (kept == FINDINGS_MAX) return;
   const at = findings + (<usize> kept * (FINDING_WORDS * 4));
   kept++;
@@ -77,6 +82,17 @@ export function finding(severity: u32, reason: u32, page: u32, table: u32, expec
   store<u32>(at, actual, 20);
   store<u32>(at, level, 24);
   store<u32>(at, depth, 28);
+  store<u32>(at, 0, FINDING_PATH << 2);
+  latest = at;
+}
+
+/** Adds a page to the way to the finding made last. */
+export function findingPath(page: u32): void {
+  if (!latest) return;
+  const length = load<u32>(latest, FINDING_PATH << 2);
+  if (length == <u32> FINDING_PATH_MAX) return;
+  store<u32>(latest, length + 1, FINDING_PATH << 2);
+  store<u32>(latest + <usize> (length << 2), page, (FINDING_PATH + 1) << 2);
 }
 
 /** Leaves CTRL_CHECK_*: the findings kept so far and the summary. Returns how many there are. */

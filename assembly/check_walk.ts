@@ -1,12 +1,13 @@
-// The whole-file check's way through the roots tree, every table's tree and their overflow runs.
+// The whole-file check's way through the roots tree, every table's tree and their overflow runs; and, for salvage, through one tree from leaf to leaf.
 //
 // An explicit stack of pages from the roots tree's root down; a table's root page lies on top of the roots leaf that names it. Each frame keeps its
 // page's bytes, so a page's separators are at hand as the fences of everything below it. A page is pushed only when it is reached for the first time.
 import { bitmapMetaPages, bitmapPageSize, load48 } from "./bitmap";
-import { count, counter, finding, see, seenPages, setCounter } from "./check_report";
+import { count, counter, finding as keepFinding, findingPath, see, seenPages, setCounter } from "./check_report";
 import { take } from "./check_source";
+import { visitLeaf, visitLost } from "./check_visit";
+import { readRun, runBegin, runEnd, runPages } from "./check_run";
 import { actual, contentProblem, expected, firstKey, identityProblem, orderAcross } from "./check_tree";
-import { crc32c } from "./crc32c";
 import {
   CELL_OVERFLOW,
   CHECK_BRANCH_PAGES,
@@ -19,27 +20,19 @@ import {
   CHECK_TABLES,
   CHECK_VALUE_BYTES,
   DONE,
+  MORE,
   NEED_PAGE,
   OK,
   OUT_OF_MEMORY,
-  PAGE_BIRTH,
-  PAGE_CRC,
-  PAGE_FILE_ID,
-  PAGE_NUMBER,
-  PAGE_RUN,
-  PAGE_TYPE,
   POINTER_BIRTH,
   POINTER_CRC,
   POINTER_PAGE,
   POINTER_SIZE,
   REASON_BOUNDS,
   REASON_COUNT,
-  REASON_CRC,
   REASON_CYCLE,
   REASON_DEPTH,
   REASON_DUPLICATE,
-  REASON_FOREIGN,
-  REASON_MISPLACED,
   REASON_ORDER,
   REASON_STALE,
   REASON_TYPE,
@@ -50,7 +43,6 @@ import {
   ROOT_RUN_PAGES,
   ROOT_SIZE,
   RUN_HEADER,
-  RUN_LENGTH,
   SEVERITY_ERROR,
   TABLE_DROPPED,
 } from "./format";
@@ -74,14 +66,20 @@ const READ: u32 = 1;
 const TREE_ROOT: u32 = 2; // fences end here
 const IN_ROOTS: u32 = 4; // a page of the roots tree
 const frames = memory.data(40 * 48, 16);
-let depth: u32 = 0;
-let scratch: usize = 0;
+export let depth: u32 = 0;
+export let scratch: usize = 0;
 
 let deep: bool = false;
-let fileId: u64 = 0;
+export let fileId: u64 = 0;
 let newestBirth: u64 = 0;
 /** Something could not be followed, so not every page in use has been reached. */
 export let incomplete: bool = false;
+
+/** One tree is visited: the walk stops at each leaf and wherever it could not follow. */
+let visiting: bool = false;
+/** Pages of all runs reached so far. */
+let runReach: u64 = 0;
+let lost: bool = false;
 
 // The table being walked: what its root says, what was found, whether all of it could be followed.
 let tableRows: u64 = 0;
@@ -90,23 +88,37 @@ let foundRows: u64 = 0;
 let foundRunPages: u64 = 0;
 let whole: bool = false;
 
-// The run being read.
-let runPage: u32 = 0;
-let runPages: u32 = 0; // 0: none
-let runIndex: u32 = 0;
-let runCrc: u32 = 0;
-let runHeaderCrc: u32 = 0;
-let runWantCrc: u32 = 0;
-let runBirth: u64 = 0;
-let runLength: u32 = 0;
-
 @inline
 function frame(index: u32): usize {
   return frames + <usize> (index * 48);
 }
 
+/** A page on the way to the place that is being looked at; 0 is the root. */
+export function pageOnWay(index: u32): usize {
+  return <usize> load<u32>(frame(index), F_BYTES);
+}
+
+/** Its slot that leads on. */
+export function slotOnWay(index: u32): u32 {
+  return load<u32>(frame(index), F_INDEX) - 1;
+}
+
 /** Prepares the walk; `roots` is the pointer to the roots tree's root page (page 0: no tables). */
 export function walkStart(roots: usize, level: u32, id: u64, birth: u64, readRuns: bool): i32 {
+  const status = start(id, birth, readRuns);
+  if (status != OK) return status;
+  return load<u32>(roots, POINTER_PAGE) ? push(roots, level, 0, TREE_ROOT | IN_ROOTS, 0) : OK;
+}
+
+/** Prepares a visit of one tree. */
+export function visitStart(root: usize, level: u32, table: u32, id: u64, birth: u64): i32 {
+  const status = start(id, birth, false);
+  if (status != OK) return status;
+  visiting = true;
+  return push(root, level, table, TREE_ROOT, 0);
+}
+
+function start(id: u64, birth: u64, readRuns: bool): i32 {
   walkEnd();
   scratch = allocate(bitmapPageSize);
   if (!scratch) return OUT_OF_MEMORY;
@@ -114,8 +126,12 @@ export function walkStart(roots: usize, level: u32, id: u64, birth: u64, readRun
   newestBirth = birth;
   deep = readRuns;
   incomplete = false;
-  runPages = 0;
-  return load<u32>(roots, POINTER_PAGE) ? push(roots, level, 0, TREE_ROOT | IN_ROOTS, 0) : OK;
+  runEnd();
+  runReach = 0;
+  visiting = false;
+  lost = false;
+  whole = false;
+  return OK;
 }
 
 /** Gives the buffers back. */
@@ -132,6 +148,10 @@ export function walkEnd(): void {
 /** Work up to and including the next page read: OK, NEED_PAGE, DONE (all trees walked), OUT_OF_MEMORY. */
 export function walk(): i32 {
   for (;;) {
+    if (visiting && lost) {
+      lost = false;
+      return visitLost();
+    }
     if (runPages) return readRun();
     if (!depth) break;
     const f = frame(depth - 1);
@@ -139,11 +159,12 @@ export function walk(): i32 {
     if (!(load<u32>(f, F_FLAGS) & READ)) {
       const status = take(load<u32>(f, F_PAGE), bytes);
       if (status == NEED_PAGE) return status;
-      arrived(f, bytes, status == OK);
+      const good = arrived(f, bytes, status == OK);
+      if (visiting && good && !load<u32>(f, F_LEVEL)) return visitLeaf(load<u32>(f, F_PAGE), bytes);
       return OK;
     }
     const i = load<u32>(f, F_INDEX);
-    if (i == countOf(bytes)) {
+    if (i == countOf(bytes) || visiting && !load<u32>(f, F_LEVEL)) {
       if (load<u32>(f, F_FLAGS) & TREE_ROOT) tableEnd(f);
       depth--;
       continue;
@@ -170,10 +191,27 @@ function report(f: usize, reason: u32, want: u32, have: u32): void {
   finding(SEVERITY_ERROR, reason, load<u32>(f, F_PAGE), load<u32>(f, F_TABLE), want, have, load<u32>(f, F_LEVEL), depth);
 }
 
+/** A finding about what the topmost frame names. */
+export function findingBelow(page: u32, reason: u32, want: u32, have: u32): void {
+  finding(SEVERITY_ERROR, reason, page, load<u32>(frame(depth - 1), F_TABLE), want, have, 0, depth);
+}
+
+/** A finding with the way to it. */
+function finding(severity: u32, reason: u32, page: u32, table: u32, expected: u32, actual: u32, level: u32, depth: u32): void {
+  keepFinding(severity, reason, page, table, expected, actual, level, depth);
+  let last: u32 = 0;
+  for (let i: u32 = 0; i < depth; i++) {
+    last = load<u32>(frame(i), F_PAGE);
+    findingPath(last);
+  }
+  if (last != page) findingPath(page);
+}
+
 /** What lies below cannot be followed. */
 function lose(): void {
   incomplete = true;
   whole = false;
+  lost = true;
 }
 
 /** Reaches a tree page through a pointer in page `from` (0: the meta slot). */
@@ -214,7 +252,7 @@ function push(pointer: usize, level: u32, table: u32, flags: u32, from: u32): i3
 }
 
 /** Judges a page that has been read; a page that cannot be used is left. */
-function arrived(f: usize, bytes: usize, readable: bool): void {
+function arrived(f: usize, bytes: usize, readable: bool): bool {
   const level = load<u32>(f, F_LEVEL);
   let reason: u32 = REASON_UNREADABLE;
   let want: u32 = 0;
@@ -229,12 +267,13 @@ function arrived(f: usize, bytes: usize, readable: bool): void {
     lose();
     report(f, reason, want, have);
     depth--;
-    return;
+    return false;
   }
   if (load<u64>(f, F_BIRTH) > newestBirth) report(f, REASON_STALE, <u32> newestBirth, load<u32>(f, F_BIRTH));
   store<u32>(f, load<u32>(f, F_FLAGS) | READ, F_FLAGS);
   count(level ? CHECK_BRANCH_PAGES : CHECK_LEAF_PAGES, 1);
   if (countOf(bytes) > firstKey(bytes)) fences(f, bytes);
+  return true;
 }
 
 /** Keys lie within the separators above: at or behind the left one (behind it in a branch, whose keys are separators too), before the right one. */
@@ -325,57 +364,19 @@ function startRun(f: usize, pointer: usize): void {
     report(f, REASON_BOUNDS, seenPages, page);
     return;
   }
+  // Runs together cannot have more pages than there are. What goes beyond is not followed: no arrangement of runs costs more than twice that.
+  runReach += pages;
   let twice: u32 = 0;
-  for (let i: u32 = 0; i < pages; i++) {
+  for (let i: u32 = 0; i < pages && !(twice && runReach > seenPages); i++) {
     if (!see(page + i) && !twice) twice = page + i;
   }
   count(CHECK_RUNS, 1);
   count(CHECK_RUN_PAGES, <f64> pages);
   foundRunPages += pages;
   if (twice) {
-    finding(SEVERITY_ERROR, REASON_DUPLICATE, twice, load<u32>(f, F_TABLE), 0, load<u32>(f, F_PAGE), 0, depth);
+    findingBelow(twice, REASON_DUPLICATE, 0, load<u32>(f, F_PAGE));
     return;
   }
   if (!deep) return;
-  runPage = page;
-  runPages = pages;
-  runIndex = 0;
-  runCrc = 0;
-  runWantCrc = load<u32>(pointer, POINTER_CRC);
-  runBirth = load48(pointer + POINTER_BIRTH);
-  runLength = length;
-}
-
-/** Reads the next page of the run. */
-function readRun(): i32 {
-  const status = take(runPage + runIndex, scratch);
-  if (status == NEED_PAGE) return status;
-  if (status != OK) {
-    runEnd(runPage + runIndex, REASON_UNREADABLE, 0, 0);
-    return OK;
-  }
-  if (runIndex) {
-    runCrc = crc32c(scratch, bitmapPageSize, runCrc);
-  } else {
-    runHeaderCrc = load<u32>(scratch, PAGE_CRC);
-    runCrc = crc32c(scratch + 4, bitmapPageSize - 4, 0);
-    const number = load<u32>(scratch, PAGE_NUMBER);
-    const birth = load48(scratch + PAGE_BIRTH);
-    if (load<u8>(scratch, PAGE_TYPE) != PAGE_RUN) runEnd(runPage, REASON_TYPE, PAGE_RUN, load<u8>(scratch, PAGE_TYPE));
-    else if (number != runPage) runEnd(runPage, REASON_MISPLACED, runPage, number);
-    else if (load<u64>(scratch, PAGE_FILE_ID) != fileId) runEnd(runPage, REASON_FOREIGN, <u32> fileId, load<u32>(scratch, PAGE_FILE_ID));
-    else if (birth != runBirth) runEnd(runPage, REASON_STALE, <u32> runBirth, <u32> birth);
-    else if (load<u32>(scratch, RUN_LENGTH) != runLength) runEnd(runPage, REASON_COUNT, runLength, load<u32>(scratch, RUN_LENGTH));
-    if (!runPages) return OK;
-  }
-  if (++runIndex < runPages) return OK;
-  if (runCrc != runHeaderCrc) runEnd(runPage, REASON_CRC, runHeaderCrc, runCrc);
-  else if (runCrc != runWantCrc) runEnd(runPage, REASON_STALE, runWantCrc, runCrc);
-  runPages = 0;
-  return OK;
-}
-
-function runEnd(page: u32, reason: u32, want: u32, have: u32): void {
-  finding(SEVERITY_ERROR, reason, page, load<u32>(frame(depth - 1), F_TABLE), want, have, 0, depth);
-  runPages = 0;
+  runBegin(pointer, page, pages, length);
 }

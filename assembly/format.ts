@@ -316,7 +316,7 @@ export const REASON_UNREADABLE = 13; // storage could not read it
 export const REASON_UNMARKED = 14; // reached, but free in the bitmap
 export const REASON_OVERLAP = 15; // cells of a page share bytes
 
-// Finding of the whole-file check: 32 bytes = 8 u32.
+// Finding of the whole-file check: FINDING_WORDS u32.
 export const FINDING_SEVERITY = 0; // SEVERITY_*
 export const FINDING_REASON = 1; // REASON_*
 export const FINDING_PAGE = 2;
@@ -325,11 +325,25 @@ export const FINDING_EXPECTED = 4; // crc, level, count, page …, as the reason
 export const FINDING_ACTUAL = 5;
 export const FINDING_LEVEL = 6; // level of the page
 export const FINDING_DEPTH = 7; // pages between it and the meta slot
-export const FINDING_WORDS = 8;
+export const FINDING_PATH = 8; // pages on the way to it, as far as there is room: how many, then their numbers, from the roots tree's root down
+export const FINDING_PATH_MAX = 23;
+export const FINDING_WORDS = 32;
 /** Findings kept; later ones are only counted. */
 export const FINDINGS_MAX = 1000;
 export const SEVERITY_WARNING = 1; // nothing is lost: space that nothing uses
 export const SEVERITY_ERROR = 2;
+
+// Left by visitStep: a leaf page, or a place where a subtree is lost.
+export const VISIT_LEAF = 1;
+export const VISIT_LOST = 2;
+export const CTRL_VISIT = 43; // VISIT_*
+export const CTRL_VISIT_PAGE = 44; // leaf: its number
+export const CTRL_VISIT_AT = 45; // leaf: address of its bytes
+// Lost: keys there are from the low one (included) to the high one (excluded); length 0xffffffff: no bound.
+export const CTRL_VISIT_LOW_AT = 46;
+export const CTRL_VISIT_LOW_LENGTH = 47;
+export const CTRL_VISIT_HIGH_AT = 48;
+export const CTRL_VISIT_HIGH_LENGTH = 49;
 
 // Left by checkFindings.
 export const CTRL_CHECK_FINDINGS = 40; // address of the findings kept

@@ -59,6 +59,8 @@ export {
   peekGroup,
 } from "./journal";
 export { checkFindings } from "./check_report";
+export { visitBegin, visitStep } from "./check";
+export { imageRows, imageVerify } from "./page_image";
 export { packBegin, packStep } from "./tree_compact";
 export { spaceMoveFrom as bitmapMoveFrom, spacePageCount as frozenPages } from "./space_finalize";
 export { spaceUsed as usedPages } from "./space";

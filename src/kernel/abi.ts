@@ -168,6 +168,20 @@ export interface KernelExports {
   checkStep(maxPages: number): Status;
   /** Ends a check early; a finished one has ended. */
   checkEnd(): void;
+  /**
+   * Starts a visit of one tree from the page that a pointer (14 bytes) names; page size, page count, file id and newest birth come from a meta slot. Then visitStep until DONE, or checkEnd. Findings as in a
+   * check.
+   */
+  visitBegin(meta: Address, root: Address, level: number, tableId: number): Status;
+  /** OK with CTRL_VISIT_* (a leaf page, or a place that is lost), MORE (call again), NEED_PAGE, DONE. */
+  visitStep(): Status;
+  /** Whether the page at an address is that page of this file, and well-formed; of an overflow run only the kind. OK, or CORRUPT_PAGE with the reason. */
+  imageVerify(at: Address, pageSize: number, page: number, fileIdLo: number, fileIdHi: number): Status;
+  /**
+   * Lists the cells of a leaf or branch page at an address: CTRL_ROWS, index at CTRL_ROWS_AT, per cell 4 u32 {key address, key length, value address, value length}. A branch's value is its pointer; length
+   * 0xFFFFFFFF: 18 bytes describing an overflow run.
+   */
+  imageRows(at: Address, pageSize: number): Status;
   /** How many findings are kept; CTRL_CHECK_FINDINGS, CTRL_CHECK_KEPT, CTRL_CHECK_SUMMARY. */
   checkFindings(): number;
   /** Starts compacting a table (0: the roots tree); pages at or above `moveFrom` are moved lower by the next freeze. */

@@ -1,5 +1,5 @@
 // Opening: choosing the state, making a new file, recovery, and the epoch under which this handle writes.
-import { META_BITMAP, META_BYTES, META_FILE_ID, META_PAGE_COUNT, OK } from "../../assembly/format.ts";
+import { META_BYTES, META_FILE_ID, META_FRAME, META_PAGE_COUNT, META_SEQUENCE, OK } from "../../assembly/format.ts";
 import { fail, isManifestError } from "../errors.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { kernelModule } from "../kernel/loader.ts";
@@ -143,14 +143,17 @@ class Opening {
   }
 
   async #create(): Promise<Opened> {
-    const { pageShift, environment, durability } = this.#options;
+    const { pageShift, environment, durability, continued } = this.#options;
     const pageSize = 2 ** pageShift;
     const slot = freshSlot(pageShift, environment.random);
     this.#init(pageShift, slot.subarray(META_FILE_ID, META_FILE_ID + 16));
     const metaPages = Math.ceil(META_BYTES / pageSize);
     const journalPages = Math.ceil(INITIAL_BYTES / pageSize);
     const pages = metaPages + journalPages;
-    new DataView(slot.buffer).setUint32(META_PAGE_COUNT, pages, true);
+    const view = new DataView(slot.buffer);
+    view.setUint32(META_PAGE_COUNT, pages, true);
+    view.setBigUint64(META_SEQUENCE, BigInt(continued.sequence), true);
+    view.setBigUint64(META_FRAME, BigInt(continued.frame), true);
     await createFile(
       this.#file,
       slot,
@@ -164,24 +167,19 @@ class Opening {
     this.#file.read(0, region);
     const core = this.#core(chooseMeta(region, this.#checksum, this.#storage.name).current);
     this.#load(core, undefined);
+    core.committedAt = continued.committedAt;
     this.#report.created = true;
     return { core, report: this.#report };
   }
 
-  /** Gives the kernel the state of the chosen generation. */
+  /** Gives the kernel the state of the chosen generation. Where no checkpoint was ever made, what is in use are the meta slots and the journal. */
   #load(core: Core, older: Core["meta"] | undefined): void {
     const { kernel, io, meta } = core;
     const x = kernel.exports;
-    const hasBitmap = new DataView(meta.bytes.buffer).getUint32(META_BITMAP, true) !== 0;
-    if (!hasBitmap) {
-      // No checkpoint was ever made: what is in use are the meta slots and the journal.
-      io.run(() => x.stateNew(meta.pageCount), "open");
-    } else {
-      const at = x.arena(2 * meta.bytes.length) >>> 0;
-      kernel.u8.set(meta.bytes, at);
-      if (older) kernel.u8.set(older.bytes, at + meta.bytes.length);
-      io.run(() => x.stateLoad(at, older ? at + meta.bytes.length : 0), "open");
-    }
+    const at = x.arena(2 * meta.bytes.length) >>> 0;
+    kernel.u8.set(meta.bytes, at);
+    if (older) kernel.u8.set(older.bytes, at + meta.bytes.length);
+    io.run(() => x.stateLoad(at, older ? at + meta.bytes.length : 0), "open");
     core.durable(meta.sequence, meta.frame, meta.group - 1);
   }
 

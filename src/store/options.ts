@@ -13,8 +13,21 @@ const FRAMES_MAX = 1 << 19;
 /** A value must fit the kernel's memory beside the cache. */
 const TRANSACTION_MAX = 512 * MIB;
 
+/** Where the numbers of a new file begin: behind these. */
+export interface Continued {
+  /** The change sequence. */
+  readonly sequence: number;
+  /** The frame number. */
+  readonly frame: number;
+  /** The time of commits, milliseconds since 1970. */
+  readonly committedAt: number;
+}
+
+const FROM_THE_BEGINNING: Continued = { sequence: 0, frame: 0, committedAt: 0 };
+
 /** Every option, valid. */
 export interface ResolvedOptions {
+  readonly continued: Continued;
   readonly create: boolean;
   readonly readOnly: boolean;
   readonly pageShift: number;
@@ -69,7 +82,7 @@ export const STORE_OPTIONS: OptionNames<StoreOptions> = {
 const ENVIRONMENT: readonly (keyof Environment)[] = ["now", "monotonic", "random", "timer", "yield"];
 
 /** Validates options and fills in the defaults. Touches nothing. */
-export function resolveOptions(options: StoreOptions): ResolvedOptions {
+export function resolveOptions(options: StoreOptions, continued: Continued = FROM_THE_BEGINNING): ResolvedOptions {
   options = takeOptions(options, STORE_OPTIONS, "open");
   const { environment, wasm } = options;
   if (environment !== undefined) {
@@ -81,6 +94,7 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
   const pageShift = 31 - Math.clz32(pageSize);
   if (1 << pageShift !== pageSize) failRange("Cannot open: option pageSize is not a power of two", { option: "pageSize", value: pageSize });
   return {
+    continued,
     create: flag("create", options.create),
     readOnly: flag("readOnly", options.readOnly),
     pageShift,

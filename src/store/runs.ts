@@ -42,13 +42,13 @@ export class RunReader {
   /** Turns the error of a damaged run into what it means here. */
   onDamage: (error: Error) => Error = (error) => error;
   readonly #kernel: Kernel;
-  readonly #file: PageFile;
+  readonly #file: Pick<PageFile, "read" | "readOnly">;
   readonly #pageSize: number;
   readonly #fileIdLo: number;
   readonly #fileIdHi: number;
   #held = 0;
 
-  constructor(kernel: Kernel, file: PageFile, pageSize: number, fileIdLo: number, fileIdHi: number) {
+  constructor(kernel: Kernel, file: Pick<PageFile, "read" | "readOnly">, pageSize: number, fileIdLo: number, fileIdHi: number) {
     this.#kernel = kernel;
     this.#file = file;
     this.#pageSize = pageSize;

@@ -11,7 +11,7 @@ import { compactStore } from "./compact.ts";
 import type { Core } from "./core.ts";
 import { newestMeta } from "./meta.ts";
 import { openCore } from "./opening.ts";
-import { type ResolvedOptions, resolveOptions } from "./options.ts";
+import { type Continued, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Readers, ReadTransaction } from "./readers.ts";
 import { Replay } from "./recovery.ts";
 import { Registry, type RegistryRow } from "./registry.ts";
@@ -134,8 +134,10 @@ export class Store {
     resolveOptions(options);
   }
 
-  /** Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. */
-  static async open(storage: Storage, options: StoreOptions = {}): Promise<Store> {
+  /**
+   * Opens or creates a store. The storage belongs to it from then on: it is closed with the store, and when opening fails. A new file's numbers begin behind those of `continued`.
+   */
+  static async open(storage: Storage, options: StoreOptions = {}, continued?: Continued): Promise<Store> {
     // The first store must not lose its storage because somebody has tried to open it twice.
     if (inUse.has(storage)) {
       fail("LOCKED", `Cannot open "${storage.name}": this storage object belongs to a store that is open`, {
@@ -144,7 +146,7 @@ export class Store {
     }
     inUse.add(storage);
     try {
-      const { core, report } = await openCore(storage, resolveOptions(options));
+      const { core, report } = await openCore(storage, resolveOptions(options, continued));
       return new Store(core, report, { storage, stores: 1 });
     } catch (error) {
       inUse.delete(storage);

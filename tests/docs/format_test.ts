@@ -85,7 +85,7 @@ test("FORMAT.md: the fields of a structure follow each other without gaps", () =
 test("FORMAT.md: names every constant of the file format", () => {
   // What never reaches a file: the boundary of the kernel, and limits of its reports.
   const inMemory =
-    /^(CTRL|OP|FINDING|FINDINGS|CHECK|SEVERITY|FIELD|LIMIT)_|^EFFECT_([A-Z_]*_)?WORDS?$|^(UNPLACED|CODEC_KEY|CODEC_RECORD|PREFIX_OPEN)$/;
+    /^(CTRL|OP|FINDING|FINDINGS|CHECK|VISIT|SEVERITY|FIELD|LIMIT)_|^EFFECT_([A-Z_]*_)?WORDS?$|^(UNPLACED|CODEC_KEY|CODEC_RECORD|PREFIX_OPEN)$/;
   const statuses = new Set(["OK", "NOT_FOUND", "NEED_PAGE", "NEED_ROOM", "NEED_RUN", "DONE", "MORE", "CORRUPT_PAGE", "CORRUPT_RECORD"]);
   for (const name of ["CORRUPT_JOURNAL", "KEY_TOO_LONG", "VALUE_TOO_LONG", "INVALID_FIELD", "OUT_OF_MEMORY", "OUT_OF_SPACE", "INVARIANT"]) {
     statuses.add(name);

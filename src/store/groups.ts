@@ -1,0 +1,185 @@
+// Journal groups read back: the one that follows, at each place where it may lie, and whether a missing one had been acknowledged.
+//
+// The next group lies behind the one before, or, where it did not fit, at the start of a following extent; its number and epoch tell it apart from everything older. Nothing is applied here.
+import { BLOCK_SIZE, CTRL_OUT_COUNT, CTRL_OUT_PAGE, MORE, NOT_FOUND, OK } from "../../assembly/format.ts";
+import { fail, isManifestError } from "../errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Journal, Position } from "./journal.ts";
+
+/** Journal bytes read at a time. */
+const CHUNK_BLOCKS = 64;
+
+/** What groups are read from. */
+export interface JournalSource {
+  readonly kernel: Kernel;
+  /** Reads all of `into`, zeros behind the end; throws what storage throws. */
+  readonly file: { read(at: number, into: Uint8Array): unknown };
+  /** Where they lie. */
+  readonly journal: Journal;
+  /** Of the meta generation that they are behind. */
+  readonly meta: { readonly epoch: number; readonly durability: number };
+}
+
+/** A group that was found; its frames are in the kernel until the next call. */
+export interface FoundGroup extends Position {
+  /** Its number. */
+  readonly group: number;
+  /** Blocks, parity included. */
+  readonly blocks: number;
+  /** Frames that are whole. */
+  readonly frames: number;
+  /** Number of the first. */
+  readonly firstFrame: number;
+  /** The block that parity has made good; −1: none was damaged. */
+  readonly rebuilt: number;
+  /** Damaged beyond parity: only the frames in front of the damage are there. */
+  readonly torn: boolean;
+}
+
+/** Reads the groups of one journal. */
+export class GroupReader {
+  readonly #source: JournalSource;
+  // What the kernel's buffer holds.
+  #extent = -1;
+  #block = 0;
+  #count = 0;
+  #at = 0;
+
+  constructor(source: JournalSource) {
+    this.#source = source;
+  }
+
+  /** Gives the kernel's buffer back. */
+  end(): void {
+    this.forget();
+    this.#source.kernel.exports.journalBuffer(0);
+  }
+
+  /** What was read may have changed. */
+  forget(): void {
+    this.#extent = -1;
+  }
+
+  /** Parses the group that follows, at each place where it may be. `nextFrame` is the number that its first frame must have. */
+  find(nextFrame: number): FoundGroup | undefined {
+    const { journal } = this.#source;
+    const head = journal.mark();
+    const count = journal.extents.length;
+    for (let i = 0; i <= count; i++) {
+      const extent = (head.extent + i) % count;
+      const block = i === 0 ? head.block : 0;
+      if (i === count && head.block === 0) break;
+      const found = this.#parse({ extent, block }, head.group, nextFrame);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #parse(position: Position, group: number, nextFrame: number): FoundGroup | undefined {
+    const { kernel, journal, meta } = this.#source;
+    const x = kernel.exports;
+    const rest = journal.blocksOf(position.extent) - position.block;
+    if (rest < 2) return undefined;
+    let wanted = Math.min(rest, 2);
+    for (;;) {
+      const at = this.#load(position, wanted);
+      const have = this.#block + this.#count - position.block;
+      const status = x.groupParse(at, have, meta.epoch, group);
+      if (status === MORE) {
+        const needed = kernel.word(CTRL_OUT_COUNT);
+        // A group never leaves its extent: a block that says so is not one of ours, whatever its checksum.
+        if (needed > rest) {
+          fail("CORRUPT_JOURNAL", `Cannot recover: journal group ${group} is longer than its extent`, { detail: { group } });
+        }
+        wanted = needed;
+        continue;
+      }
+      if (status === NOT_FOUND) return undefined;
+      // Parsing destroys the bytes of the group.
+      this.forget();
+      if (status !== OK) fail("CORRUPT_JOURNAL", `Cannot recover: journal group ${group} does not parse`, { detail: { group } });
+      const frames = x.parsedCount();
+      const firstFrame = x.parsedFirstFrame();
+      if (frames > 0 && firstFrame !== nextFrame) {
+        fail("CORRUPT_JOURNAL", `Cannot recover: journal group ${group} starts at frame ${firstFrame}, expected ${nextFrame}`, {
+          detail: { group },
+        });
+      }
+      return { ...position, group, blocks: x.parsedSize(), frames, firstFrame, rebuilt: x.parsedRebuilt(), torn: x.parsedTorn() === 1 };
+    }
+  }
+
+  /** Makes at least `wanted` blocks from a position on resident; returns the address of the first. */
+  #load(position: Position, wanted: number): number {
+    const inside = this.#extent === position.extent && position.block >= this.#block &&
+      position.block + wanted <= this.#block + this.#count;
+    if (!inside) this.#fill(position, Math.max(wanted, CHUNK_BLOCKS));
+    return this.#at + (position.block - this.#block) * BLOCK_SIZE;
+  }
+
+  #fill(position: Position, blocks: number): void {
+    const { kernel, journal, file } = this.#source;
+    const count = Math.min(blocks, journal.blocksOf(position.extent) - position.block);
+    this.#extent = position.extent;
+    this.#block = position.block;
+    this.#count = count;
+    this.#at = kernel.exports.journalBuffer(count * BLOCK_SIZE) >>> 0;
+    if (this.#at === 0) fail("UNAVAILABLE", "Cannot recover: the kernel's memory cannot grow", { detail: { length: count * BLOCK_SIZE } });
+    const from = journal.offset(position);
+    const into = kernel.u8.subarray(this.#at, this.#at + count * BLOCK_SIZE);
+    try {
+      file.read(from, into);
+    } catch (error) {
+      if (!isManifestError(error)) throw error;
+      this.#fillByBlock(from, into);
+    }
+  }
+
+  /** Some block cannot be read: it is damage like any other, the rest is still there. */
+  #fillByBlock(from: number, into: Uint8Array): void {
+    for (let at = 0; at < into.length; at += BLOCK_SIZE) {
+      const block = into.subarray(at, at + BLOCK_SIZE);
+      try {
+        this.#source.file.read(from + at, block);
+      } catch (error) {
+        if (!isManifestError(error)) throw error;
+        block.fill(0);
+      }
+    }
+  }
+
+  /** Throws CORRUPT_JOURNAL when a later group of this epoch shows that group `missing` had been durable. */
+  refuseLaterGroups(missing: number): void {
+    const { kernel, journal, meta } = this.#source;
+    const x = kernel.exports;
+    let later = false;
+    let told = false;
+    for (let extent = 0; extent < journal.extents.length; extent++) {
+      const blocks = journal.blocksOf(extent);
+      for (let block = 0; block < blocks; block += this.#count) {
+        this.#fill({ extent, block }, CHUNK_BLOCKS * 4);
+        for (let i = 0; i < this.#count; i++) {
+          if (x.blockPeek(this.#at + i * BLOCK_SIZE) !== OK) continue;
+          if (kernel.word(CTRL_OUT_PAGE) !== meta.epoch || x.peekGroup() <= missing) continue;
+          later = true;
+          const durable = x.peekDurable();
+          if (durable >= 0) told = true;
+          if (durable >= missing) this.#corrupt(missing, x.peekGroup());
+        }
+      }
+    }
+    this.forget();
+    // No later block says what was durable. In "sync" mode a group is written only behind the sync of the one before.
+    if (later && !told && meta.durability === 0) this.#corrupt(missing, missing + 1);
+  }
+
+  #corrupt(group: number, later: number): never {
+    fail(
+      "CORRUPT_JOURNAL",
+      `Cannot recover: journal group ${group} is damaged, and group ${later} behind it shows that it was acknowledged`,
+      {
+        detail: { group, later },
+      },
+    );
+  }
+}
