@@ -1,7 +1,13 @@
 // What is used of cli-progress.
 declare namespace cliProgress {
+  interface Params {
+    value: number;
+    total: number;
+    eta: number;
+  }
   interface Options {
-    format?: string;
+    // deno-lint-ignore no-explicit-any
+    format?: string | ((options: unknown, params: Params, payload: any) => string);
     hideCursor?: boolean;
     clearOnComplete?: boolean;
     barsize?: number;

@@ -20,8 +20,6 @@ export const ExitCode = {
 /** One of the exit codes 0 to 5. */
 export type ExitCode = typeof ExitCode[keyof typeof ExitCode];
 
-/** Codes of kind "data" that say what a file is, not that it is damaged. */
-const OTHER_FILE: ReadonlySet<string> = new Set(["EMPTY_FILE", "NOT_A_MANIFEST", "FORMAT_TOO_NEW", "FORMAT_TOO_OLD", "UNKNOWN_FEATURE"]);
 /** Codes of kind "usage" that no other arguments would help against. */
 const OTHER_STATE: ReadonlySet<string> = new Set([
   "NOT_FOUND",
@@ -32,12 +30,17 @@ const OTHER_STATE: ReadonlySet<string> = new Set([
   "SCHEMA_MISMATCH",
 ]);
 
+/** Whether a code of an error or a finding says that something is damaged, and not what else a file may be. */
+export function isDamage(code: string): boolean {
+  return /^(CORRUPT_|TRUNCATED$|ROLLED_BACK$|BACKUP_INVALID$|INCONSISTENT$)/.test(code);
+}
+
 /** The exit code that stands for an error. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (!isManifestError(error)) return ExitCode.failed;
   const { code, kind } = error;
   if (code === "LOCKED" || code === "FENCED") return ExitCode.locked;
-  if (kind === "data" && !OTHER_FILE.has(code)) return ExitCode.damage;
+  if (isDamage(code)) return ExitCode.damage;
   if (kind === "usage" && !OTHER_STATE.has(code)) return ExitCode.usage;
   return ExitCode.failed;
 }

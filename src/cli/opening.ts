@@ -2,11 +2,32 @@
 import { ManifestError } from "../errors.ts";
 import { Manifest } from "../manifest/manifest.ts";
 import type { ManifestOptions } from "../manifest/options.ts";
+import { systemEnvironment } from "../store/environment.ts";
 import type { Invocation } from "./command.ts";
+import { hasCode } from "./printer.ts";
+
+/** Newer states looked for in a row, each replaced by a writer before it was read, until that is told. */
+const EXPIRED_MAX = 100;
 
 /** Opens the manifest for reading: nothing is written to it or beside it, whoever else writes. */
-export function openForReading({ file, options }: Invocation): Promise<Manifest> {
-  return Manifest.open(file, { ...common(options), readOnly: true });
+export async function openForReading({ file, options }: Invocation): Promise<Manifest> {
+  return await unlessExpired(() => Manifest.open(file, { ...common(options), readOnly: true }), () => systemEnvironment.yield());
+}
+
+/** Reads from the newest state; again, when a writer has replaced it meanwhile. */
+export async function readNewest<T>(manifest: Manifest, read: () => T | Promise<T>): Promise<T> {
+  return await unlessExpired(read, () => manifest.refresh());
+}
+
+async function unlessExpired<T>(read: () => T | Promise<T>, renew: () => Promise<void>): Promise<T> {
+  for (let expired = 0;;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!hasCode(error, "SNAPSHOT_EXPIRED") || ++expired > EXPIRED_MAX) throw error;
+    }
+    await renew();
+  }
 }
 
 /** Opens the manifest for writing: recovers, takes the lock. Jobs of the process that died are its owner's business. */

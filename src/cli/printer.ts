@@ -2,6 +2,7 @@
 //
 // Every JSON line is an object with `version` and `type`. Version 1 means: names and meanings stay; members may be added, and lines of new types.
 import { isManifestError, type ManifestErrorFields } from "../errors.ts";
+import { isDamage } from "./exit_code.ts";
 import type { CliIo } from "./io.ts";
 import { printable } from "./text.ts";
 import { lossless } from "./values.ts";
@@ -71,7 +72,7 @@ export function hintOf(error: ManifestErrorFields, file: string | undefined): st
     case "EXISTS":
       return "name a file that does not exist yet";
     default:
-      return error.kind === "data" && /^(CORRUPT_|TRUNCATED|ROLLED_BACK)/.test(error.code)
+      return isDamage(error.code)
         ? `waybill check ${named} finds out what is damaged, waybill salvage ${named} OUT saves the rest`
         : undefined;
   }

@@ -3,52 +3,59 @@
 import cliProgress from "cli-progress";
 import type { CliOutput } from "./io.ts";
 
-/** How far long work has come. */
+/** A step of long work, and how far it has come; `total` is 0 where that is not known. */
+export interface Step {
+  /** What is being done. */
+  readonly step: string;
+  /** How much of it is done. */
+  readonly done: number;
+  /** All of it. */
+  readonly total: number;
+}
+
+/** Shows how far long work has come. */
 export interface Progress {
-  /** Tells how much is done, of how much. */
-  update(done: number, total: number): void;
+  /** Tells how far it is. */
+  readonly update: (step: Step) => void;
   /** Makes room for a line of text; the bar comes back with the next update. */
-  clear(): void;
+  readonly clear: () => void;
   /** The work is over. */
-  end(): void;
+  readonly end: () => void;
 }
 
 const SILENT: Progress = { update: () => {}, clear: () => {}, end: () => {} };
+const BAR = 24;
 const CLEAR_LINE = "\r\x1b[2K";
 
-class ProgressBar implements Progress {
-  readonly #bar: cliProgress.SingleBar;
-  readonly #output: CliOutput;
-  #total = -1;
-
-  constructor(output: CliOutput, title: string, unit: string) {
-    this.#output = output;
-    const stream = { isTTY: true, columns: output.columns ?? 80, write: (text: string) => (output.write(text), true) };
-    const format = `${title} {bar} {percentage} % | {value} of {total} ${unit} | {eta_formatted} left`;
-    this.#bar = new cliProgress.SingleBar(
-      { format, hideCursor: true, clearOnComplete: true, barsize: 24, stream },
-      cliProgress.Presets.shades_classic,
-    );
-  }
-
-  update(done: number, total: number): void {
-    if (this.#total < 0) this.#bar.start(total, done);
-    else if (total !== this.#total) this.#bar.setTotal(total);
-    this.#total = total;
-    this.#bar.update(done);
-  }
-
-  clear(): void {
-    if (this.#total >= 0) this.#output.write(CLEAR_LINE);
-  }
-
-  end(): void {
-    if (this.#total >= 0) this.#bar.stop();
-    this.#total = -1;
-  }
+/** Shows progress on a terminal; elsewhere nothing is shown. */
+export function progressOn(output: CliOutput): Progress {
+  if (!output.isTerminal) return SILENT;
+  const stream = { isTTY: true, columns: output.columns ?? 80, write: (text: string) => (void output.write(text), true) };
+  const bar = new cliProgress.SingleBar(
+    { format: line, hideCursor: true, clearOnComplete: true, stream },
+    cliProgress.Presets.shades_classic,
+  );
+  let step: Step | undefined;
+  return {
+    update: (now) => {
+      if (step === undefined) bar.start(now.total, now.done, { step: now.step });
+      else if (now.total !== step.total) bar.setTotal(now.total);
+      step = now;
+      bar.update(now.done, { step: now.step });
+    },
+    clear: () => void (step !== undefined && output.write(CLEAR_LINE)),
+    end: () => {
+      if (step !== undefined) bar.stop();
+      step = undefined;
+    },
+  };
 }
 
-/** Shows progress on a terminal; elsewhere nothing is shown. */
-export function progressOn(output: CliOutput, title: string, unit: string): Progress {
-  return output.isTerminal ? new ProgressBar(output, title, unit) : SILENT;
+function line(_options: unknown, { value, total, eta }: cliProgress.Params, { step }: { step: string }): string {
+  if (total === 0) return `${step}  ${value}`;
+  const share = Math.min(1, value / total);
+  const full = Math.round(share * BAR);
+  return `${step}  ${"\u2588".repeat(full)}${"\u2591".repeat(BAR - full)}  ${Math.floor(share * 100)} %  ${value} of ${total}  ${
+    Math.ceil(eta)
+  } s left`;
 }

@@ -316,8 +316,7 @@ export class TableCodec<K extends readonly unknown[], V> {
     arena.renew();
     const top = arena.top;
     try {
-      const at = arena.put(bytes); // may move the base
-      return decode(arena.base + at);
+      return decode(arena.base + arena.put(bytes));
     } finally {
       arena.top = top;
     }

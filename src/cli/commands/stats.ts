@@ -3,7 +3,7 @@ import { isManifestError } from "../../errors.ts";
 import type { Manifest, ManifestStats } from "../../manifest/manifest.ts";
 import type { CliCommand, Invocation } from "../command.ts";
 import { ExitCode, exitCodeOf, worse } from "../exit_code.ts";
-import { openForReading } from "../opening.ts";
+import { openForReading, readNewest } from "../opening.ts";
 import { hintOf } from "../printer.ts";
 import { alignRows, bytesText, countText, printable } from "../text.ts";
 
@@ -18,7 +18,7 @@ export const stats: CliCommand = {
     // What cannot be told does not hide what can.
     const tell = async <T>(part: () => T): Promise<T | undefined> => {
       try {
-        return part();
+        return await readNewest(manifest, part);
       } catch (error) {
         if (!isManifestError(error)) throw error;
         await invocation.printer.error(error, hintOf(error, invocation.file));

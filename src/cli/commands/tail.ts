@@ -8,13 +8,10 @@ import type { Manifest } from "../../manifest/manifest.ts";
 import { wholeNumber } from "../arguments.ts";
 import type { CliCommand, Invocation } from "../command.ts";
 import { ExitCode } from "../exit_code.ts";
-import { openForReading } from "../opening.ts";
+import { openForReading, readNewest } from "../opening.ts";
 import { hasCode } from "../printer.ts";
 import { printable, timeText } from "../text.ts";
 import { valueText } from "../values.ts";
-
-/** Looks at a newer state, in a row and without a change in between, before giving up. */
-const EXPIRED_MAX = 100;
 
 /** The command. */
 export const tail: CliCommand = {
@@ -46,27 +43,30 @@ function start(text: string): "oldest" | "latest" | number {
 
 async function follow(manifest: Manifest, invocation: Invocation, stop: AbortSignal): Promise<void> {
   const { from, limit = Infinity, follow } = invocation.options as { from: "oldest" | "latest" | number; limit?: number; follow: boolean };
-  let next = from === "oldest" ? manifest.stats().changes.oldest : from === "latest" ? manifest.latestChangeSequence() + 1 : from;
+  let next = typeof from === "number"
+    ? from
+    : await readNewest(manifest, () => from === "oldest" ? manifest.stats().changes.oldest : manifest.latestChangeSequence() + 1);
   let printed = 0;
-  for (let expired = 0;;) {
+  const enough = (): boolean => printed >= limit || stop.aborted;
+  const printAll = async (): Promise<void> => {
+    for await (const change of manifest.changes({ from: next })) {
+      await printChange(invocation, change);
+      next = change.sequence + 1;
+      printed++;
+      if (enough()) return;
+    }
+  };
+  for (;;) {
+    const before = next;
     try {
-      for await (const change of manifest.changes({ from: next })) {
-        await printChange(invocation, change);
-        next = change.sequence + 1;
-        expired = 0;
-        if (++printed >= limit || stop.aborted) return;
-      }
-      if (!follow || stop.aborted) return;
+      await readNewest(manifest, printAll);
     } catch (error) {
-      if (hasCode(error, "CURSOR_TRUNCATED")) {
-        next = await printGap(invocation, next, error);
-        continue;
-      }
-      // The writer has reused what was being read: a newer state has it elsewhere.
-      if (!hasCode(error, "SNAPSHOT_EXPIRED") || ++expired > EXPIRED_MAX) throw error;
-      await manifest.refresh();
+      if (hasCode(error, "SNAPSHOT_EXPIRED") && next > before) continue; // slow beside a fast writer, but it gets on
+      if (!hasCode(error, "CURSOR_TRUNCATED")) throw error;
+      next = await printGap(invocation, next, error);
       continue;
     }
+    if (!follow || enough()) return;
     await manifest.waitForChange(next - 1, { signal: stop });
   }
 }

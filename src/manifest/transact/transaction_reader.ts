@@ -123,8 +123,7 @@ export class TransactionReader implements RowReader {
     const top = arena.top;
     if (top < ARENA_START) arena.top = ARENA_START;
     try {
-      const at = arena.put(record); // may move the base
-      return arena.base + at;
+      return arena.base + arena.put(record);
     } finally {
       arena.top = top;
     }

@@ -1,0 +1,24 @@
+// Every call of a command that only reads.
+import { COMMANDS } from "../../src/cli/commands.ts";
+
+/** Arguments behind the name of the command and the file. */
+const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  check: [["--level", "header"], [], ["--level", "deep"], ["--level", "deep", "--json"]],
+  stats: [[], ["--json"]],
+  tail: [["--no-follow"], ["--no-follow", "--values", "--json"]],
+  dump: [[], ["--values"], ["--values", "--json"]],
+  page: ["0", "1", "5", "40", "45"].map((page) => [page, "--values"]),
+  salvage: [["--dry-run"], ["--dry-run", "--from", "older", "--json"], ["--dry-run", "--from", "scan"]],
+};
+
+/** The commands that write. */
+const WRITE: readonly string[] = ["compact", "unlock"];
+
+/** All arguments of every call that only reads. */
+export function readingCalls(file: string): string[][] {
+  return COMMANDS.filter(({ name }) => !WRITE.includes(name)).flatMap(({ name }) => {
+    const calls = CALLS[name];
+    if (calls === undefined) throw new Error(`no calls of ${name}: add them here`);
+    return calls.map((rest) => [name, file, ...rest]);
+  });
+}
