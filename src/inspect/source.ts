@@ -1,5 +1,6 @@
 // The storage under inspection: read, counted, never written and never closed.
 import { fail, isManifestError } from "../errors.ts";
+import { platformError } from "../storage/errno.ts";
 import type { Durability, Storage, StorageLock } from "../storage/storage.ts";
 
 /** A storage that can only be read, and that belongs to somebody else. */
@@ -38,7 +39,12 @@ export class Source implements Storage {
   }
 
   read(at: number, into: Uint8Array): number {
-    const count = this.#storage.read(at, into);
+    let count: number;
+    try {
+      count = this.#storage.read(at, into);
+    } catch (error) {
+      throw isManifestError(error) ? error : platformError("read", this.name, error, { offset: at, length: into.length });
+    }
     this.reads++;
     this.bytes += count;
     return count;

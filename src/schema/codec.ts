@@ -316,7 +316,8 @@ export class TableCodec<K extends readonly unknown[], V> {
     arena.renew();
     const top = arena.top;
     try {
-      return decode(arena.base + arena.put(bytes));
+      const at = arena.put(bytes); // may move the base
+      return decode(arena.base + at);
     } finally {
       arena.top = top;
     }

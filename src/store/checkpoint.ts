@@ -81,6 +81,11 @@ export class Checkpointer {
     return this.#work !== undefined && !this.#work.placed;
   }
 
+  /** Whether the journal will start over when the one that runs, or is stalled, is done: no group may be written before. */
+  get restarts(): boolean {
+    return this.#work !== undefined && this.#work.restart;
+  }
+
   /**
    * Freezes the newest sealed version now (no change may be unsealed) and resolves when its generation is durable. A stalled checkpoint is taken up where it stopped
    * instead.

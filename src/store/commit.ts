@@ -143,7 +143,7 @@ export class Committer {
     if (
       this.#gathered.staging || this.#exclusive || this.#held || this.#checkpointWanted.length > 0 || this.#maintenance.length > 0 ||
       this.#core.failure ||
-      this.#core.ended || this.#undoing || this.#checkpointer.halfFrozen
+      this.#core.ended || this.#undoing || this.#checkpointer.halfFrozen || this.#checkpointer.restarts
     ) return false;
     const blocks = this.#core.kernel.exports.groupBlocks();
     const { journal } = this.#core;
@@ -349,7 +349,7 @@ export class Committer {
       return;
     }
     this.#held = false;
-    invariant(!stuck || !this.#core.journal.empty || this.#checkpointer.halfFrozen, "an empty journal has no room for a commit");
+    invariant(!stuck || !this.#core.journal.empty || this.#checkpointer.stalled, "an empty journal has no room for a commit");
     if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
     else if (this.#exclusive) {
       const item = this.#exclusive;
@@ -392,7 +392,7 @@ export class Committer {
     };
     const before = this.#core.durableSequence;
     // The journal can only lose extents while no group is written.
-    this.#held = options.shrink === true;
+    this.#held = options.shrink === true || this.#checkpointer.restarts;
     this.#prepare(options).then(() => {
       for (const waiter of waiters) waiter.resolve();
       this.#guarded(() => {
@@ -439,7 +439,8 @@ export class Committer {
     this.#held = false;
     if (this.#core.ended || this.#core.file.failure || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error);
     // Stalled: acknowledged commits are safe in the journal. Those that need the room it would make are refused; the next one tries again.
-    if (this.#checkpointer.halfFrozen || (this.#core.options.durability !== "none" && !this.#roomForOne())) {
+    const blocked = this.#checkpointer.halfFrozen || this.#checkpointer.restarts;
+    if (blocked || (this.#core.options.durability !== "none" && !this.#roomForOne())) {
       for (const item of this.#queue.drain()) item.fail(error);
     }
     for (const waiter of [...this.#checkpointWanted.splice(0), ...this.#maintenance.splice(0)]) waiter.reject(error);

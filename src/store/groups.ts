@@ -44,6 +44,8 @@ export class GroupReader {
   #block = 0;
   #count = 0;
   #at = 0;
+  /** Blocks that the storage did not give, by their offset. */
+  readonly #unreadable = new Map<number, Error>();
 
   constructor(source: JournalSource) {
     this.#source = source;
@@ -62,17 +64,22 @@ export class GroupReader {
 
   /** Parses the group that follows, at each place where it may be. `nextFrame` is the number that its first frame must have. */
   find(nextFrame: number): FoundGroup | undefined {
-    const { journal } = this.#source;
-    const head = journal.mark();
-    const count = journal.extents.length;
-    for (let i = 0; i <= count; i++) {
-      const extent = (head.extent + i) % count;
-      const block = i === 0 ? head.block : 0;
-      if (i === count && head.block === 0) break;
-      const found = this.#parse({ extent, block }, head.group, nextFrame);
+    const { group } = this.#source.journal.mark();
+    for (const place of this.#places()) {
+      const found = this.#parse(place, group, nextFrame);
       if (found) return found;
     }
     return undefined;
+  }
+
+  /** Where the next group may begin: at the head, and at the start of each extent. */
+  #places(): Position[] {
+    const { journal } = this.#source;
+    const { extent: first, block } = journal.mark();
+    const count = journal.extents.length;
+    const places: Position[] = [{ extent: first, block }];
+    for (let i = 1; i < count || (i === count && block > 0); i++) places.push({ extent: (first + i) % count, block: 0 });
+    return places;
   }
 
   #parse(position: Position, group: number, nextFrame: number): FoundGroup | undefined {
@@ -143,8 +150,30 @@ export class GroupReader {
         this.#source.file.read(from + at, block);
       } catch (error) {
         if (!isManifestError(error)) throw error;
+        this.#unreadable.set(from + at, error);
         block.fill(0);
       }
+    }
+  }
+
+  /**
+   * `found` is what `find` has given last: no group, or a torn one. What cannot be read is damage that parity may mend, but no proof that nothing is there: throws the storage's error where the next group could hide
+   * in blocks that it does not give, or was cut because of them. Else what was acknowledged would vanish because a device was away for a moment.
+   */
+  refuseUnreadable(found: FoundGroup | undefined): void {
+    const { journal } = this.#source;
+    const unreadable = (position: Position, block: number): Error | undefined =>
+      this.#unreadable.get(journal.offset({ ...position, block: position.block + block }));
+    if (found === undefined) {
+      // A group has at least two blocks, and would have been found by any one of them.
+      for (const place of this.#places()) {
+        const error = unreadable(place, 0);
+        if (error && unreadable(place, 1)) throw error;
+      }
+    }
+    for (let block = 0; block < (found?.blocks ?? 0); block++) {
+      const error = unreadable(found!, block);
+      if (error) throw error;
     }
   }
 

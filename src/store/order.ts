@@ -160,9 +160,9 @@ export function reserveSpace(core: Core, grow: boolean): void {
 export function cutTail(core: Core): void {
   if (core.kernel.exports.spilledPages() > 0) return;
   const bytes = core.kernel.exports.filePages() * core.pageSize;
-  if (bytes <= 0 || core.file.size() <= bytes) return;
+  if (bytes <= 0) return;
   try {
-    core.file.truncate(bytes);
+    if (core.file.size() > bytes) core.file.truncate(bytes);
   } catch (cause) {
     // The tail is no part of any state: keeping it costs space only. A truncation that the platform refuses is reported by the next write, if at all.
     if (!(cause instanceof ManifestError)) throw cause;

@@ -140,8 +140,9 @@ export class PageIo {
   moveSpills(): void {
     const x = this.#kernel.exports;
     if (x.spilledPages() > 0) return;
-    const pages = Math.ceil(this.#file.size() / this.#pageSize);
-    this.#spillBase = Math.max(x.filePages(), this.#file.readOnly ? pages : x.filePages()) * 4 + this.#spillGap;
+    // What a writer beside a reader has added is not the reader's to cover.
+    const pages = this.#file.readOnly ? Math.ceil(this.#file.size() / this.#pageSize) : 0;
+    this.#spillBase = Math.max(x.filePages(), pages) * 4 + this.#spillGap;
     x.spillReset(this.#spillBase);
   }
 

@@ -29,6 +29,7 @@ export class Replay {
     for (;;) {
       let found = this.#find();
       if (!found || found.torn) found = this.#findAgain(found !== undefined);
+      if (!found || found.torn) this.#groups.refuseUnreadable(found);
       if (!found) break;
       if (found.rebuilt >= 0) this.#report.rebuilt.push({ group: found.group, block: found.rebuilt });
       this.#apply(found.frames);

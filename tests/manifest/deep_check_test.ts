@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type AnyTable,
+  bytes,
   type CheckReport,
   chunkDeltas,
   chunks,
@@ -406,4 +407,14 @@ test("check: a level that is none is refused", async () => {
     assertEquals(await codeOf(() => manifest.check({ level: level as never })), "INVALID_ARGUMENT");
   }
   await manifest.close();
+});
+
+test("Manifest.check: deep reads values that are longer than the staging area of the kernel", async () => {
+  const blobs = defineTable({ name: "blobs", key: [u53("id")], value: { data: bytes() } });
+  for (const length of [64_000, 70_000, 90_000, 1_000_000]) {
+    const manifest = await new Medium().open({ environment: testEnvironment(1) });
+    await manifest.begin().put(blobs, [1], { data: new Uint8Array(length).fill(7) }).commit();
+    assertEquals(await manifest.check({ level: "deep" }).then(({ problems }) => problems), [], `${length} bytes`);
+    await manifest.close();
+  }
 });

@@ -1,66 +1,136 @@
 // Storage whose n-th call fails, with any error of the platform, once, some times or for good.
-import { platformError } from "../../src/storage/errno.ts";
-import type { Storage } from "../../src/storage/storage.ts";
+//
+// A plan may be shared by several handles, so that calls are counted through closing and opening again.
+import { ManifestError } from "../../src/errors.ts";
+import { type IoAction, platformError } from "../../src/storage/errno.ts";
+import type { LockRequest, Storage, StorageLock } from "../../src/storage/storage.ts";
 import { WrappedStorage } from "./counting_storage.ts";
 import { CrashStorage } from "./crash_storage.ts";
 
 /** What can be made to fail. */
-export type FaultKind = "read" | "write" | "truncate" | "sync";
+export type FaultKind = "read" | "write" | "truncate" | "sync" | "size" | "lock";
+
+/** Instead of an errno: the platform makes no progress, as the file adapter reports it. */
+export const STALLED = "stalled";
 
 /** Which call fails, and how. */
 export interface Fault {
   /** Counts, from 0, the calls of the kinds named. */
   at: number;
-  /** What the platform would answer: EIO, ENOSPC, EDQUOT, EACCES, ... */
+  /** What the platform would answer: EIO, ENOSPC, EDQUOT, EACCES, ...; or `STALLED`. */
   errno: string;
   /** Kinds that count. Default: all. */
   kinds?: readonly FaultKind[];
+  /** Kinds that fail from there on. Default: those that count. */
+  fails?: readonly FaultKind[];
   /** How many calls fail from there on. Default 1; Infinity: forever. */
   times?: number;
   /** How much of a failing write is done before it fails, 0 to 1. Default 0. */
   part?: number;
 }
 
-/** Passes calls on until one fails as planned. */
-export class FaultyStorage extends WrappedStorage {
+const ACTIONS: Readonly<Record<FaultKind, IoAction>> = {
+  read: "read",
+  write: "write",
+  truncate: "truncate",
+  sync: "sync",
+  size: "measure",
+  lock: "lock",
+};
+
+/** What fails, and what was called so far. */
+export class FaultPlan {
   /** What fails; undefined while nothing does. */
   fault: Fault | undefined;
   /** Calls that counted for the fault so far. */
   counted = 0;
   /** Calls that failed so far. */
   failed = 0;
+  /** Every call so far, when kept. */
+  calls: FaultKind[] | undefined;
 
-  constructor(inner: Storage, fault?: Fault) {
-    super(inner);
+  constructor(fault?: Fault) {
     this.fault = fault;
+  }
+
+  /** Counts a call; whether it fails. */
+  fails(kind: FaultKind): boolean {
+    this.calls?.push(kind);
+    const { fault } = this;
+    if (fault === undefined || (fault.kinds !== undefined && !fault.kinds.includes(kind))) return false;
+    const index = this.counted++;
+    const fails = index >= fault.at && index < fault.at + (fault.times ?? 1) && (fault.fails?.includes(kind) ?? true);
+    if (fails) this.failed++;
+    return fails;
+  }
+}
+
+/** Passes calls on until one fails as planned. */
+export class FaultyStorage extends WrappedStorage {
+  readonly #plan: FaultPlan;
+  /** Syncs of this handle that failed, and calls that tried to change or sync the storage behind the first of them. */
+  failedSyncs = 0;
+  triedAfterFailedSync = 0;
+  /** Writes, truncations and syncs tried on this handle. */
+  changes = 0;
+
+  constructor(inner: Storage, fault?: Fault | FaultPlan) {
+    super(inner);
+    this.#plan = fault instanceof FaultPlan ? fault : new FaultPlan(fault);
+  }
+
+  /** What fails; undefined while nothing does. */
+  get fault(): Fault | undefined {
+    return this.#plan.fault;
+  }
+
+  /** Calls that counted for the fault so far. */
+  get counted(): number {
+    return this.#plan.counted;
+  }
+
+  /** Calls that failed so far. */
+  get failed(): number {
+    return this.#plan.failed;
   }
 
   /** Plans another fault, counting from here. */
   plan(fault: Fault | undefined): void {
-    this.fault = fault;
-    this.counted = 0;
+    this.#plan.fault = fault;
+    this.#plan.counted = 0;
   }
 
   #fails(kind: FaultKind): boolean {
-    const { fault } = this;
-    if (fault === undefined || (fault.kinds !== undefined && !fault.kinds.includes(kind))) return false;
-    const index = this.counted++;
-    return index >= fault.at && index < fault.at + (fault.times ?? 1);
+    if (kind === "write" || kind === "truncate" || kind === "sync") {
+      this.changes++;
+      if (this.failedSyncs > 0) this.triedAfterFailedSync++;
+    }
+    return this.#plan.fails(kind);
   }
 
   #error(kind: FaultKind, offset = 0, length = 0): Error {
-    this.failed++;
     const { errno } = this.fault!;
-    return platformError(kind, this.name, Object.assign(new Error(errno), { code: errno, syscall: kind }), { offset, length });
+    if (errno === STALLED) {
+      return new ManifestError(kind === "read" ? "IO_READ" : "IO_WRITE", `Cannot ${kind} "${this.name}": the system makes no progress`, {
+        detail: { file: this.name, offset, length },
+      });
+    }
+    const cause = Object.assign(new Error(errno), { code: errno, syscall: kind });
+    return platformError(ACTIONS[kind], this.name, cause, { offset, length });
   }
 
   #failSync(): void {
     if (!this.#fails("sync")) return;
+    this.failedSyncs++;
     const error = this.#error("sync");
     if (!(this.inner instanceof CrashStorage)) throw error;
     this.inner.disk.failNextSync(this.fault!.errno); // the disk keeps what the sync left in doubt
   }
 
+  override size(): number {
+    if (this.#fails("size")) throw this.#error("size");
+    return super.size();
+  }
   override read(at: number, into: Uint8Array): number {
     if (this.#fails("read")) throw this.#error("read", at, into.length);
     return super.read(at, into);
@@ -82,5 +152,9 @@ export class FaultyStorage extends WrappedStorage {
   override async syncAsync(): Promise<void> {
     this.#failSync();
     await super.syncAsync();
+  }
+  override lock(request: LockRequest): StorageLock {
+    if (this.#fails("lock")) throw this.#error("lock");
+    return super.lock(request);
   }
 }

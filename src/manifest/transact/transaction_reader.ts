@@ -123,7 +123,8 @@ export class TransactionReader implements RowReader {
     const top = arena.top;
     if (top < ARENA_START) arena.top = ARENA_START;
     try {
-      return arena.base + arena.put(record);
+      const at = arena.put(record); // may move the base
+      return arena.base + at;
     } finally {
       arena.top = top;
     }
