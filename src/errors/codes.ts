@@ -38,7 +38,6 @@ export type ErrorCode =
   | "EXISTS"
   | "NAME_INVALID"
   | "TABLE_UNKNOWN"
-  | "TABLE_EXISTS"
   | "SCHEMA_MISMATCH"
   | "SCHEMA_TOO_NEW"
   | "ILLEGAL_TRANSITION"
@@ -95,7 +94,6 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   EXISTS: ["usage", false],
   NAME_INVALID: ["usage", false],
   TABLE_UNKNOWN: ["usage", false],
-  TABLE_EXISTS: ["usage", false],
   SCHEMA_MISMATCH: ["usage", false],
   SCHEMA_TOO_NEW: ["usage", false],
   ILLEGAL_TRANSITION: ["usage", false],
@@ -124,7 +122,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   IO_WRITE: ["io", false],
   PERMISSION: ["io", false],
   READ_ONLY_MEDIUM: ["io", false],
-  FILE_MOVED: ["io", false, "read_only"],
+  FILE_MOVED: ["io", false, "closed"],
   NOT_A_REGULAR_FILE: ["io", false, "closed"],
   // data
   CORRUPT_HEADER: ["data", false],
@@ -132,9 +130,9 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   CORRUPT_RECORD: ["data", false],
   CORRUPT_JOURNAL: ["data", false],
   CORRUPT_LOG: ["data", false],
-  TRUNCATED: ["data", false],
+  TRUNCATED: ["data", false, "closed"],
   EMPTY_FILE: ["data", false, "closed"],
-  ROLLED_BACK: ["data", false],
+  ROLLED_BACK: ["data", false, "closed"],
   NOT_A_MANIFEST: ["data", false, "closed"],
   FORMAT_TOO_NEW: ["data", false, "closed"],
   UNKNOWN_FEATURE: ["data", false, "closed"],

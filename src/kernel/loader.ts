@@ -36,6 +36,6 @@ export function kernelModule(given?: KernelModule): KernelModule {
   throw new ManifestError(
     "RUNTIME_UNSUPPORTED",
     "Cannot load the kernel: this runtime does not compile WebAssembly from bytes. Import @waybill/manifest/core.wasm as a WebAssembly.Module and pass it: open(path, { wasm: module })",
-    { cause: failure, detail: { webAssembly: typeof WebAssembly } },
+    { cause: failure },
   );
 }

@@ -75,10 +75,10 @@ export class Arena {
 
   #reserve(size: number): void {
     if (size > SIZE_MOST) {
-      failLimit(`Cannot stage ${size} bytes: one transaction takes at most ${SIZE_MOST}`, { bytes: size, limit: SIZE_MOST });
+      failLimit(`Cannot stage ${size} bytes: one transaction takes at most ${SIZE_MOST}`, { length: size, limit: SIZE_MOST });
     }
     const base = this.#kernel.exports.arena(size) >>> 0;
-    if (base === 0) fail("UNAVAILABLE", `Cannot stage ${size} bytes: out of memory`, { detail: { bytes: size } });
+    if (base === 0) fail("UNAVAILABLE", `Cannot stage ${size} bytes: out of memory`, { detail: { length: size } });
     if (base === this.base && this.u8.length === size) return;
     this.base = base;
     this.#size = size;

@@ -341,7 +341,7 @@ export class TableCodec<K extends readonly unknown[], V> {
     const { name } = this.table;
     if (status === OUT_OF_MEMORY) fail("UNAVAILABLE", `Cannot read "${name}": out of memory`, { detail: { table: name } });
     fail("CORRUPT_RECORD", `Cannot read "${name}": a ${what} is damaged or does not fit the table's schema`, {
-      detail: { table: name, status },
+      detail: { table: name },
     });
   }
 

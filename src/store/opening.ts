@@ -102,11 +102,21 @@ class Opening {
           detail: { file: this.#storage.name },
         });
       }
+      this.#checkSequence(0);
       return await this.#create();
     }
     const region = new Uint8Array(Math.min(size, META_BYTES));
     this.#file.read(0, region);
     return await this.#openExisting(chooseMeta(region, this.#checksum, this.#storage.name));
+  }
+
+  /** Throws ROLLED_BACK when the caller knows of changes that are not here. Nothing that opening leaves behind has been written by then. */
+  #checkSequence(sequence: number): void {
+    const { expectSequence } = this.#options;
+    if (sequence >= expectSequence) return;
+    fail("ROLLED_BACK", `Cannot open "${this.#storage.name}": its newest change is ${sequence}, and ${expectSequence} was there`, {
+      detail: { file: this.#storage.name, sequence, expected: expectSequence },
+    });
   }
 
   #isInterrupted(size: number): boolean {
@@ -193,6 +203,7 @@ class Opening {
     const core = this.#core(current);
     this.#load(core, chosen.older);
     if (!current.clean) new Replay(core, this.#report).run();
+    this.#checkSequence(this.#kernel.exports.versionSequence(-1));
     if (this.#readOnly) {
       core.durable(this.#kernel.exports.versionSequence(-1), this.#kernel.exports.versionFrame(-1), core.journal.nextGroup - 1);
       return { core, report: this.#report };

@@ -38,6 +38,7 @@ export interface ResolvedOptions {
   readonly queueCapacity: number;
   readonly maxTransactionBytes: number;
   readonly idleCheckpoint: number;
+  readonly expectSequence: number;
   readonly environment: Environment;
   readonly wasm: KernelModule | undefined;
 }
@@ -74,6 +75,7 @@ export const STORE_OPTIONS: OptionNames<StoreOptions> = {
   queueCapacity: true,
   maxTransactionBytes: true,
   idleCheckpoint: true,
+  expectSequence: true,
   environment: true,
   wasm: true,
 };
@@ -105,6 +107,7 @@ export function resolveOptions(options: StoreOptions, continued: Continued = FRO
     queueCapacity: whole("queueCapacity", options.queueCapacity, 65536, 1, 1 << 30),
     maxTransactionBytes: whole("maxTransactionBytes", options.maxTransactionBytes, 64 * MIB, 4096, TRANSACTION_MAX),
     idleCheckpoint: whole("idleCheckpoint", options.idleCheckpoint, 5000, 0, 1 << 30),
+    expectSequence: whole("expectSequence", options.expectSequence, 0, 0, Number.MAX_SAFE_INTEGER),
     environment: environment ?? systemEnvironment,
     wasm,
   };

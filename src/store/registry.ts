@@ -110,12 +110,12 @@ export class Registry {
     return counter && counter.length >= 4 ? new DataView(counter.buffer, counter.byteOffset).getUint32(0, true) : TABLE_ID_USER;
   }
 
-  /** What registers a table under an id: the rows to put. TABLE_EXISTS when the name is taken. */
+  /** What registers a table under an id: the rows to put. EXISTS when the name is taken. */
   create(newest: View, { name, schema }: TableDefinition, id: number): RegistryRow[] {
     const key = nameKey(name);
     checkSchema(schema);
     if (this.tablesOf(newest, newest).has(name)) {
-      fail("TABLE_EXISTS", `Cannot create table "${name}": it exists`, { detail: { table: name } });
+      fail("EXISTS", `Cannot create table "${name}": it exists`, { detail: { table: name } });
     }
     if (id >= TABLE_DROPPED) fail("LIMIT", "Cannot create a table: no table ids are left");
     const counter = new Uint8Array(4);
@@ -136,7 +136,7 @@ export class Registry {
     const seen = new Set<string>();
     for (const definition of definitions) {
       const { name } = definition;
-      if (seen.has(name)) fail("TABLE_EXISTS", `Cannot create table "${name}": it is there twice`, { detail: { table: name } });
+      if (seen.has(name)) fail("EXISTS", `Cannot create table "${name}": it is there twice`, { detail: { table: name } });
       seen.add(name);
       rows.push(...this.create(newest, definition, next));
       ids.push(next++);

@@ -287,7 +287,7 @@ export class Store {
 
   // ---- tables ---------------------------------------------------------------------------------------------
 
-  /** Registers a table; TABLE_EXISTS when the name is taken. Returns its id. */
+  /** Registers a table; EXISTS when the name is taken. Returns its id. */
   async createTable(name: string, schema: Uint8Array): Promise<number> {
     return (await this.createTables([{ name, schema }]))[0]!;
   }
@@ -304,7 +304,7 @@ export class Store {
     return this.#registry.nextId(this.newest);
   }
 
-  /** Rows of TABLE_ID_TABLES with which a transaction registers a table itself, under this id; it then says so with `registry`. TABLE_EXISTS. For use inside `stage`. */
+  /** Rows of TABLE_ID_TABLES with which a transaction registers a table itself, under this id; it then says so with `registry`. EXISTS. For use inside `stage`. */
   tableRows(definition: TableDefinition, id: number): RegistryRow[] {
     return this.#registry.create(this.newest, definition, id);
   }

@@ -31,6 +31,10 @@ export interface StoreOptions {
   maxTransactionBytes?: number;
   /** Checkpoints after this long without a commit, in milliseconds. 0 = never. Default 5000. */
   idleCheckpoint?: number;
+  /**
+   * The least change sequence that the file must hold, from a receipt that was kept elsewhere: ROLLED_BACK when an older copy lies in its place, which nothing in the file can tell. Default 0.
+   */
+  expectSequence?: number;
   /** Clock, entropy and timers. Default: the platform's. */
   environment?: Environment;
   /** A compiled kernel, for runtimes that forbid compiling. */

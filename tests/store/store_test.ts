@@ -181,7 +181,7 @@ test("Store.createTable: names, ids, schemas", async () => {
   let store = await open(file);
   const [a, b] = await store.createTables([{ name: "a", schema: encoder.encode("A") }, { name: "b", schema: NO_SCHEMA }]);
   assertEquals(b, a! + 1);
-  assertEquals(await code(store.createTable("a", NO_SCHEMA)), "TABLE_EXISTS");
+  assertEquals(await code(store.createTable("a", NO_SCHEMA)), "EXISTS");
   assertEquals(await code(store.dropTable("c")), "TABLE_UNKNOWN");
   for (const name of ["", "a\0b", "\ud800"]) assertEquals(await code(store.createTable(name, NO_SCHEMA)), "NAME_INVALID");
   assertEquals(await code(store.createTable("x".repeat(256), NO_SCHEMA)), "LIMIT");

@@ -126,7 +126,7 @@ export class RefcountChanges {
   }
 
   #underflow(object: StoredObject): never {
-    fail("REFCOUNT_UNDERFLOW", `Cannot release an object of chunk ${object.chunkId}: its count is zero already`, {
+    fail("REFCOUNT_UNDERFLOW", `Cannot release a stored object: the count of the one of chunk ${object.chunkId} is zero already`, {
       detail: factsOf(object),
     });
   }
