@@ -29,7 +29,7 @@ export async function checkTables(inspection: Inspection, storage: Storage, meta
   try {
     const store = await openState(inspection, storage, meta, cacheBytes);
     try {
-      await judge(inspection, store);
+      await judge(inspection, store, named);
     } finally {
       await store.close();
     }
@@ -41,7 +41,7 @@ export async function checkTables(inspection: Inspection, storage: Storage, meta
   }
 }
 
-async function judge(inspection: Inspection, store: Store): Promise<void> {
+async function judge(inspection: Inspection, store: Store, named: boolean): Promise<void> {
   const { findings } = inspection;
   const there = new Set(store.listTables().map(({ name }) => name));
   const missing = BUILT_IN.map(({ table }) => table.name).filter((name) => !there.has(name));
@@ -59,6 +59,8 @@ async function judge(inspection: Inspection, store: Store): Promise<void> {
     const deep = new DeepCheck(core, view);
     await deep.run();
     for (const { reason, expected, actual } of deep.problems) {
+      // What lies on pages that other findings name need not be said again.
+      if (named && reason.endsWith("(CORRUPT_PAGE)")) continue;
       const [table] = reason.split(": ", 1) as [string];
       const code = table === "change_log" ? "CORRUPT_LOG" : / a record /.test(` ${reason}`) ? "CORRUPT_RECORD" : "INCONSISTENT";
       findings.add({ ...contradiction(code, `Table ${reason}.`), table, expected, actual });

@@ -87,7 +87,9 @@ export interface Header {
   readonly slots: readonly SlotSummary[];
   /** The generation of each pair. */
   readonly generations: readonly [GenerationSummary, GenerationSummary];
-  /** Their contents: pair A, pair B. */
+  /** What the slots hold, whether they count or not. */
+  readonly contents: readonly (Meta | undefined)[];
+  /** Contents of the generations that are readable: pair A, pair B. */
   readonly metas: readonly [Meta | undefined, Meta | undefined];
   /** The newest one that is readable. */
   readonly newest: Meta | undefined;
@@ -143,7 +145,7 @@ export function lookAtHeader(source: Source, kernel: Kernel): Header {
   const older = newest !== undefined && other?.generation === newest.generation - 1 ? other : undefined;
   const generations = [0, 1].map((pair) => generationOf(pair, slots, metas[pair], newest)) as [GenerationSummary, GenerationSummary];
   const findings = interrupted ? [INTERRUPTED] : findingsOf(size, slots, counts, judged.map(({ meta }) => meta), metas, newest);
-  return { slots, generations, metas, newest, older, findings };
+  return { slots, generations, contents: judged.map(({ meta }) => meta), metas, newest, older, findings };
 }
 
 function newer(a: Meta | undefined, b: Meta | undefined): Meta | undefined {

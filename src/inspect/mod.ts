@@ -15,6 +15,8 @@
  * @module
  */
 export { checkFile } from "./check.ts";
+export { dumpTables } from "./dump.ts";
+export { describePage } from "./page.ts";
 export type {
   CheckLevel,
   CheckOptions,
