@@ -12,8 +12,8 @@ export interface Invocation {
   readonly printer: Printer;
   /** The manifest's path: every command's first argument. */
   readonly file: string;
-  /** The arguments behind it. */
-  readonly rest: readonly string[];
+  /** The arguments behind it, as they were declared. */
+  readonly rest: readonly unknown[];
   /** Options by their names in camel case. */
   readonly options: Readonly<Record<string, unknown>>;
 }

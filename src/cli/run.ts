@@ -59,7 +59,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<ExitCode>
 interface Chosen {
   readonly command: CliCommand;
   readonly file: string;
-  readonly rest: readonly string[];
+  readonly rest: readonly unknown[];
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -107,10 +107,9 @@ function makeProgram(help: { out: string; err: string }, choose: (chosen: Chosen
       .option("--json", "print lines of JSON")
       .option("--follow-symlink", "open what a symbolic link leads to")
       .option("--cache <MIB>", "page cache in MiB (default: 64)", cacheSize)
-      .action((...given: unknown[]) => {
-        const [file, ...rest] = made.processedArgs as (string | undefined)[];
-        void given;
-        choose({ command, file: file!, rest: rest.filter((item) => item !== undefined), options: made.opts() });
+      .action(() => {
+        const [file, ...rest] = made.processedArgs as [string, ...unknown[]];
+        choose({ command, file, rest, options: made.opts() });
       });
   }
   return program;

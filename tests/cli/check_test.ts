@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Manifest } from "../../mod.ts";
 import { jsonLines, makeManifest, runCli } from "../support/cli.ts";
 import { withFolder } from "../support/folder.ts";
 import { test } from "../support/harness.ts";
@@ -84,5 +85,21 @@ test("check: --json is a line of version 1 for each finding and one for the summ
     assertEquals(Object.keys(finding!).sort(), ["advice", "code", "message", "offset", "reason", "severity", "type", "version"]);
     assertEquals([finding!.version, finding!.type, finding!.severity, finding!.code], [1, "finding", "warning", "META_COPY_DAMAGED"]);
     assertEquals([summary!.version, summary!.type, summary!.verdict, summary!.level], [1, "summary", "absorbed", "tree"]);
+  });
+});
+
+test("check: an interrupt is exit code 3", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "a.waybill");
+    const manifest = await Manifest.open(file, { create: true });
+    const txn = manifest.begin();
+    for (let db = 1; db <= 1000; db++) txn.putDb(db, { name: "x".repeat(2000) });
+    await txn.commit();
+    await manifest.close();
+    const stop = new AbortController();
+    stop.abort();
+    const { code, err } = await runCli(["check", file, "--level", "deep"], { signal: stop.signal });
+    assertEquals(code, 3);
+    assertStringIncludes(err, "[ABORTED]");
   });
 });

@@ -3,20 +3,9 @@ import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/ass
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Manifest } from "../../mod.ts";
-import { contents, jsonLines, makeManifest, runCli } from "../support/cli.ts";
+import { contents, jsonLines, makeManifest, makeSparse, runCli } from "../support/cli.ts";
 import { withFolder } from "../support/folder.ts";
 import { test } from "../support/harness.ts";
-
-async function makeSparse(file: string): Promise<void> {
-  const manifest = await Manifest.open(file, { create: true });
-  for (let db = 1; db <= 400; db += 100) {
-    const txn = manifest.begin();
-    for (let i = 0; i < 100; i++) txn.putDb(db + i, { name: "x".repeat(3000) });
-    await txn.commit();
-  }
-  for (let db = 1; db < 400; db++) await manifest.begin().deleteDb(db).commit();
-  await manifest.close();
-}
 
 test("compact: the file shrinks and is whole", async () => {
   await withFolder(async (folder) => {
@@ -31,7 +20,7 @@ test("compact: the file shrinks and is whole", async () => {
     assertEquals(line, { version: 1, type: "compact", bytesBefore: line!.bytesBefore, bytesAfter: after, repairedSlots: [], rebuilt: [] });
     assert((line!.bytesBefore as number) >= before);
     await using manifest = await Manifest.open(file, { readOnly: true });
-    assertEquals(manifest.getDb(400)?.name.length, 3000);
+    assertEquals(manifest.latestChangeSequence(), 40);
     assertEquals((await manifest.check({ level: "deep" })).ok, true);
   });
 });
@@ -74,6 +63,6 @@ test("compact: an interrupt ends it with exit code 3 and a whole file", async ()
     assertEquals(code, 3);
     assertStringIncludes(err, "Cannot compact: interrupted [ABORTED]");
     await using manifest = await Manifest.open(file, { readOnly: true });
-    assertEquals([manifest.recovery.clean, [...manifest.listDbs()].length, (await manifest.check()).ok], [true, 1, true]);
+    assertEquals([manifest.recovery.clean, [...manifest.listDbs()].length, (await manifest.check()).ok], [true, 0, true]);
   });
 });

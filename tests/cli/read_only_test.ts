@@ -53,6 +53,30 @@ test("reading commands: a file that was closed and one that was not are exit cod
   });
 });
 
+test("reading commands: one bad bit in any page is absorbed or exit code 2, and the deep check sees every bit in use", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "a.waybill");
+    await makeManifest(file);
+    const good = readFileSync(file);
+    const random = seeded(9201);
+    let found = 0;
+    for (let page = 0; page * PAGE < good.length; page++) {
+      if (page >= 5 && page < 36 && page % 8 !== 0) continue; // the journal, which a closed file does not use
+      const image = Uint8Array.from(good);
+      const at = page * PAGE + random.int(PAGE);
+      image[at]! ^= 1 << random.int(8);
+      writeFileSync(file, image);
+      const codes = await callAll(folder, file, `seed 9201, byte ${at}`);
+      for (const [call, code] of codes) assert(code <= 2, `byte ${at}: ${call} is ${code}`);
+      if (codes.get("check --level deep") === 2) found++;
+      else {for (const [call, code] of codes) {
+          assert(code < 2 || call.startsWith("page "), `byte ${at}: ${call} is ${code}, the deep check ${codes.get("check --level deep")}`);
+        }}
+    }
+    assert(found >= 8, `${found} pages`);
+  });
+});
+
 test("reading commands: a file that is cut, empty, all noise or something else ends with an exit code and a word", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "a.waybill");

@@ -1,10 +1,8 @@
 // The examples of docs/cli.md: every `console` block is run, command by command, in a folder with the same files each time.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Manifest } from "../../mod.ts";
 import { encodeRecord } from "../../src/storage/lock_record.ts";
-import { makeManifest, runCli } from "../support/cli.ts";
-import { testEnvironment } from "../support/environment.ts";
+import { makeManifest, makeSparse, runCli } from "../support/cli.ts";
 import { withFolder } from "../support/folder.ts";
 
 const BLOCK = /^```console\n([\s\S]*?)^```$/gm;
@@ -35,22 +33,6 @@ async function makeFiles(folder: string): Promise<void> {
   for (const path of [`${shared}.lock`, `${shared}.lock.d/4711-example.claim`]) {
     writeFileSync(path, encodeRecord({ ...record, strength: "claim" }));
   }
-}
-
-/** A file whose rows are mostly gone. */
-async function makeSparse(path: string): Promise<void> {
-  const manifest = await Manifest.open(path, { create: true, environment: testEnvironment(42), idleCheckpoint: 0, syncMode: "inline" });
-  for (let n = 0; n < 20; n++) {
-    const txn = manifest.begin();
-    for (let db = 1; db <= 20; db++) txn.putDb(20 * n + db, { name: "x".repeat(2000) });
-    await txn.commit();
-  }
-  for (let n = 0; n < 20; n++) {
-    const txn = manifest.begin();
-    for (let db = 1; db <= 20; db++) txn.deleteDb(20 * n + db);
-    await txn.commit();
-  }
-  await manifest.close();
 }
 
 /** The page behind the journal with a text in it: a leaf of a table that has it in a key. */

@@ -91,3 +91,19 @@ export async function makeManifest(path: string): Promise<void> {
   await manifest.begin().deleteChunk([1, 43]).commit();
   await manifest.close();
 }
+
+/** Makes a manifest of a few MiB whose rows are gone: the same bytes each time. */
+export async function makeSparse(path: string): Promise<void> {
+  const manifest = await Manifest.open(path, { create: true, environment: testEnvironment(42), idleCheckpoint: 0, syncMode: "inline" });
+  for (let n = 0; n < 20; n++) {
+    const txn = manifest.begin();
+    for (let db = 1; db <= 20; db++) txn.putDb(20 * n + db, { name: "x".repeat(2000) });
+    await txn.commit();
+  }
+  for (let n = 0; n < 20; n++) {
+    const txn = manifest.begin();
+    for (let db = 1; db <= 20; db++) txn.deleteDb(20 * n + db);
+    await txn.commit();
+  }
+  await manifest.close();
+}
