@@ -170,6 +170,46 @@ test("Store: out of space while a checkpoint writes, it goes on when there is sp
   await verify(disk.live(), subject.outcomes, "after");
 });
 
+test("Store.compact: whichever of its writes finds no space, what is committed behind it is kept", async () => {
+  let failed = 0, refused = 0;
+  for (let at = 0, reached = true; reached; at += at < 30 ? 1 : 11) {
+    const disk = new SimDisk();
+    const storage = new FaultyStorage(disk.open());
+    const store = await Store.open(storage, { create: true, idleCheckpoint: 0, syncMode: "inline", environment: testEnvironment(at) });
+    const subject = new Subject(store);
+    // The journal has grown, and groups lie beyond its first extent.
+    for (let i = 0; i < 40; i++) await subject.commit(20_000, 20);
+    assert(store.stats().journalExtents > 1);
+    storage.plan({ at, errno: "ENOSPC", kinds: ["write", "truncate"] });
+    const code = await store.compact().then(() => "", (error: ManifestErrorFields) => error.code);
+    reached = storage.failed > 0;
+    if (code === "COMMIT_UNKNOWN") {
+      // A batch beyond the journal was half way into the file, in space that had been made sure of: no full disk does that.
+      assert(store.readOnly);
+      await verify(disk.durable(), subject.outcomes, `write ${at}, durable`);
+      await store.close();
+      continue;
+    }
+    if (code !== "") {
+      failed++;
+      assertEquals(code, "NO_SPACE", `write ${at}`);
+    }
+    for (let i = 0; i < 6; i++) {
+      if (i < 2) storage.plan({ at: 0, errno: "ENOSPC", kinds: ["write", "truncate"] });
+      await subject.commit(300);
+      if (subject.outcomes.at(-1)!.outcome === "not_applied") refused++;
+    }
+    storage.plan(undefined);
+    await verify(disk.durable(), subject.outcomes, `write ${at}, durable`);
+    await subject.commit(300);
+    assertEquals(subject.outcomes.at(-1)!.outcome, "applied", `write ${at}: there is space again`);
+    await store.checkpoint();
+    await verify(disk.durable(), subject.outcomes, `write ${at}, durable behind a checkpoint`);
+    await store.close();
+  }
+  assert(failed > 10 && refused > 0, `${failed} failed, ${refused} commits were refused`);
+});
+
 test("Store: a read that fails fails its transaction alone, or those behind it too; the group is applied in order", async () => {
   const random = seeded(700);
   const disk = new SimDisk();
