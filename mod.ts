@@ -44,6 +44,7 @@ export {
 export type { WaitOptions } from "./src/manifest/log/waiters.ts";
 export type {
   CheckpointEvent,
+  ClockBackwardsEvent,
   ClosedEvent,
   CompactedEvent,
   CursorLaggingEvent,

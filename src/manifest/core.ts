@@ -48,7 +48,7 @@ export class ManifestCore {
     this.store = store;
     this.environment = environment;
     this.bindings = new Bindings(store.kernel);
-    this.staging = new Staging(store, this.bindings, environment, (staging) => new ChangeLog(store, staging, shared.retention));
+    this.staging = new Staging(store, this.bindings, (staging) => new ChangeLog(store, staging, shared.retention));
     this.changes = new ChangeCodec(store.kernel, this.bindings);
     this.log = this.staging.log;
     this.jobIds = new JobIds(store, this.bindings);

@@ -10,6 +10,7 @@ export type ManifestEvent =
   | RecoveredEvent
   | CursorLaggingEvent
   | CursorTruncatedEvent
+  | ClockBackwardsEvent
   | WriteFailedEvent
   | CheckpointEvent
   | CompactedEvent
@@ -53,6 +54,19 @@ export interface CursorTruncatedEvent {
   readonly oldestSequence: number;
   /** The newest durable change. */
   readonly latestSequence: number;
+}
+
+/**
+ * The clock shows less than the newest commit was given: it was set back, or another machine's was ahead. Until it has caught up, commits and the times in their records are given that commit's time: they
+ * never go back. Nothing else depends on the clock. Told again only when it has caught up in between.
+ */
+export interface ClockBackwardsEvent {
+  /** Always "clock-backwards". */
+  readonly type: "clock-backwards";
+  /** What the clock shows, milliseconds since 1970. */
+  readonly shown: number;
+  /** The time that commits are given instead. */
+  readonly committedAt: number;
 }
 
 /** Writing has ended for good: the handle can only be read. Close it and open again. */

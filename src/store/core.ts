@@ -10,6 +10,9 @@ import type { StoreEvent } from "./types.ts";
 import type { PageFile } from "./page_file.ts";
 import type { PageIo } from "./page_io.ts";
 
+/** The latest time that a frame can hold, milliseconds since 1970. */
+const TIME_MAX = 2 ** 48 - 1;
+
 /** Durability modes as the meta slot records them. */
 export const DURABILITY_CODES = { sync: 0, relaxed: 1, none: 2 } as const;
 
@@ -35,12 +38,14 @@ export class Core {
   durableGroup = 0;
   /** Frame of the published state. */
   publishedFrame = 0;
-  /** Newest commit time. */
+  /** Time of the newest applied commit, or of the newest that recovery found. */
   committedAt: number;
   /** Why the handle may not be written any more. */
   failure: ManifestErrorFields | undefined;
   /** The kernel is lost, or the handle closed: nothing works any more. */
   ended: ManifestErrorFields | undefined;
+  /** The clock is behind the newest commit, and that was told. */
+  #clockBehind = false;
   checkpoints = 0;
   /** How often applied transactions were taken back: what was read from the newest applied state before may be wrong then. */
   discards = 0;
@@ -93,7 +98,24 @@ export class Core {
   /** Called when a group has been sealed, published or dropped, and when writing or everything has ended. */
   onProgress: () => void = () => {};
 
-  /** Called when a checkpoint is done, and when writing has ended for good. */
+  /**
+   * The time that a commit is given: what the clock shows, and never less than the commit before was given. So times stand still while the clock is behind, for example because it was set back; that is
+   * told once, and again only when it has caught up in between.
+   */
+  now(): number {
+    const shown = Math.floor(this.environment.now());
+    if (shown >= this.committedAt && shown <= TIME_MAX) {
+      this.#clockBehind = false;
+      return shown;
+    }
+    if (shown < this.committedAt && !this.#clockBehind) {
+      this.#clockBehind = true;
+      this.onEvent({ type: "clock-backwards", shown, committedAt: this.committedAt });
+    }
+    return this.committedAt;
+  }
+
+  /** Called when a checkpoint is done, when writing has ended for good, and when the clock has gone back. */
   onEvent: (event: StoreEvent) => void = () => {};
 
   /** Readers see this version from now on. */

@@ -94,6 +94,7 @@ export class Gatherer {
     io.run(() => x.txnApply(), "commit");
     item.sequence = x.txnSequence();
     item.frame = x.txnFrame();
+    this.#core.committedAt = item.committedAt;
     this.items.push(item);
     if (this.#writes.active) this.#writes.record(item.frame, item.sequence, this.#bodyAt, this.#bodyLength);
     if (item.registry) this.#registry.changed(item.frame);
@@ -110,10 +111,9 @@ export class Gatherer {
   #writeHeader(item: Pending | undefined, extraLength: number): void {
     const { kernel } = this.#core;
     if (item) {
-      const at = item.request.committedAt ?? this.#core.environment.now();
-      item.committedAt = Math.max(this.#core.committedAt, Math.floor(at));
-      this.#core.committedAt = item.committedAt;
+      item.committedAt = Math.max(this.#core.committedAt, item.request.committedAt ?? this.#core.now());
     }
+    const committedAt = item?.committedAt ?? this.#core.committedAt;
     const at = kernel.exports.arena(ARENA_START) >>> 0;
     const u8 = kernel.u8;
     const u32 = kernel.u32;
@@ -122,8 +122,8 @@ export class Gatherer {
     u32[word + (BODY_FLAGS >>> 2)] = (change ? BODY_IS_CHANGE : 0) | (item ? BODY_HAS_ID : 0) | 1 << (8 * BODY_VERSION);
     if (item) item.id.write(u8, at + BODY_COMMIT_ID);
     else u8.fill(0, at + BODY_COMMIT_ID, at + BODY_COMMITTED_AT);
-    u32[word + (BODY_COMMITTED_AT >>> 2)] = this.#core.committedAt;
-    u32[word + (BODY_COMMITTED_AT >>> 2) + 1] = Math.floor(this.#core.committedAt / 0x1_0000_0000);
+    u32[word + (BODY_COMMITTED_AT >>> 2)] = committedAt;
+    u32[word + (BODY_COMMITTED_AT >>> 2) + 1] = Math.floor(committedAt / 0x1_0000_0000);
     u32[word + (BODY_EFFECTS >>> 2)] = 0;
     u32[word + (BODY_EXTRA >>> 2)] = extraLength;
   }

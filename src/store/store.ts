@@ -202,6 +202,11 @@ export class Store {
     return this.#core.committedAt;
   }
 
+  /** The time that a commit would be given now, milliseconds since 1970: what the clock shows, and never less than the commit before was given. */
+  now(): number {
+    return this.#core.now();
+  }
+
   /** A commit id: 48 bits of the newest durable frame number, 80 random bits; 32 hex digits. */
   newCommitId(): string {
     return this.#committer.ids.next().toString();

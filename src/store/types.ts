@@ -91,8 +91,9 @@ export interface Receipt {
   readonly committedAt: number;
 }
 
-/** What a store tells besides what calls return: a checkpoint is durable, or writing has ended for good. */
+/** What a store tells besides what calls return: a checkpoint is durable, the clock has gone back, or writing has ended for good. */
 export type StoreEvent =
+  | { readonly type: "clock-backwards"; readonly shown: number; readonly committedAt: number }
   | { readonly type: "checkpoint"; readonly generation: number; readonly sequence: number; readonly frame: number }
   | { readonly type: "write-failed"; readonly error: ManifestErrorFields };
 

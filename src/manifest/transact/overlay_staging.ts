@@ -32,7 +32,7 @@ export class OverlayStaging extends Staging {
   #takeBack: (() => void) | undefined;
 
   constructor(core: ManifestCore, base: OverlayBase) {
-    super(core.store, core.bindings, core.environment, () => core.log);
+    super(core.store, core.bindings, () => core.log);
     this.#base = base;
     this.many = true;
   }

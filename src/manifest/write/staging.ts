@@ -6,7 +6,6 @@ import { EFFECT_DELETE, EFFECT_DELETE_RANGE, EFFECT_HIDDEN, EFFECT_PUT, OP_WORDS
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Arena } from "../../schema/arena.ts";
 import type { AnyTable, Table } from "../../schema/schema.ts";
-import type { Environment } from "../../store/environment.ts";
 import { ARENA_START, type Staged, type Store, type TableInfo, type View } from "../../store/store.ts";
 import type { Bindings, Bound } from "../bindings.ts";
 import type { ChangeLog } from "../log/change_log.ts";
@@ -35,7 +34,6 @@ export class Staging {
   many = false;
   readonly #kernel: Kernel;
   readonly #bindings: Bindings;
-  readonly #environment: Environment;
   readonly #readers = new Map<AnyTable, TableReader>();
   #records = new Uint32Array(OP_WORDS * 64);
   #count = 0;
@@ -48,13 +46,12 @@ export class Staging {
   #nextTableId: number | undefined;
 
   /** `log`: makes the change log, or gives the one there is. */
-  constructor(store: Store, bindings: Bindings, environment: Environment, log: (staging: Staging) => ChangeLog) {
+  constructor(store: Store, bindings: Bindings, log: (staging: Staging) => ChangeLog) {
     this.store = store;
     this.log = log(this);
     this.arena = bindings.arena;
     this.#kernel = store.kernel;
     this.#bindings = bindings;
-    this.#environment = environment;
   }
 
   /** The change cursors as the transaction has left them. */
@@ -96,7 +93,7 @@ export class Staging {
 
   /** The time of this transaction. */
   get now(): number {
-    return this.time ??= Math.max(0, Math.floor(this.#environment.now()));
+    return this.time ??= this.store.now();
   }
 
   /** Rows of a table that earlier operations have put or deleted. */
