@@ -1,5 +1,6 @@
 // Shapes of the model of a manifest: how many databases, chunks and jobs, which operations and actions how often, which store below.
 import type { ManifestOptions } from "../../../mod.ts";
+import type { ClockHabit } from "./clock.ts";
 
 /** How often operations of each family are drawn. */
 export interface Families {
@@ -20,6 +21,7 @@ export interface Families {
 export interface Actions {
   readonly commit: number;
   readonly group: number;
+  readonly transact: number;
   readonly empty: number;
   readonly cursor: number;
   readonly fetch: number;
@@ -38,6 +40,8 @@ export interface Actions {
   readonly checkpoint: number;
   readonly reopen: number;
   readonly crash: number;
+  readonly fault: number;
+  readonly breakdown: number;
   readonly readOnly: number;
 }
 
@@ -61,8 +65,10 @@ export interface Shape {
   readonly longest: number;
   /** How many transactions in a hundred are to fail. */
   readonly wrong: number;
-  /** Whether the clock goes back now and then. */
-  readonly backwards?: boolean;
+  /** How the clock behaves. Default: right. */
+  readonly clock?: ClockHabit;
+  /** On a simulated disk: crashes may be power losses, syncs may fail. Remembers every write, so for short runs. */
+  readonly disk?: boolean;
   readonly families?: Partial<Families>;
   readonly actions?: Partial<Actions>;
 }
@@ -89,6 +95,7 @@ export const FAMILIES: Families = {
 export const ACTIONS: Actions = {
   commit: 500,
   group: 60,
+  transact: 60,
   empty: 4,
   cursor: 10,
   fetch: 24,
@@ -107,6 +114,8 @@ export const ACTIONS: Actions = {
   checkpoint: 3,
   reopen: 2,
   crash: 4,
+  fault: 6,
+  breakdown: 0,
   readOnly: 2,
 };
 
@@ -141,7 +150,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     most: 6,
     longest: 100,
     wrong: 12,
-    backwards: true,
+    clock: "unsteady",
     families: { databases: 22, jobs: 4, user: 2, metrics: 1, generations: 1, namespaces: 1, holds: 10 },
     actions: { reclaim: 60, crash: 8 },
   },

@@ -137,9 +137,9 @@ export class State {
     this.generationsBumped = {};
   }
 
-  /** Takes everything since `begin` back. */
-  rollback(): void {
-    while (this.undo.length > 0) this.undo.pop()!.back();
+  /** Takes everything since `begin` back, or since there were so many steps. */
+  rollback(to = 0): void {
+    while (this.undo.length > to) this.undo.pop()!.back();
   }
 
   /** Ends a transaction: what has become of objects is noted with the time. */

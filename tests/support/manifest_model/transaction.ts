@@ -1,5 +1,5 @@
 // One transaction of the model: built and predicted operation by operation, then compared with what its commit says.
-import { type CommitReceipt, isManifestError, type Manifest, type ManifestTxn } from "../../../mod.ts";
+import { type CommitReceipt, isManifestError, type Manifest, type ManifestErrorFields, type OperationBuilder } from "../../../mod.ts";
 import type { Random } from "../random.ts";
 import { ACKNOWLEDGE } from "./cursors.ts";
 import type { Draw } from "./draw.ts";
@@ -15,9 +15,15 @@ export interface Rejection {
   readonly index: number | undefined;
 }
 
+/** Codes of storage that fails. */
+const FAULTS: ReadonlySet<string> = new Set(["IO_READ", "IO_WRITE", "NO_SPACE", "SYNC_FAILED", "READ_ONLY"]);
+
+/** What operations are collected in. */
+type Collector = OperationBuilder & { readonly length: number; readonly commitId: string };
+
 /** A transaction that has been built, and has become part of the reference unless it must be rejected. */
 export class ModelTransaction {
-  readonly txn: ManifestTxn;
+  readonly txn: Collector;
   readonly origin: string | undefined;
   readonly signal: AbortSignal | undefined;
   /** Its id, when somebody asked before the commit. */
@@ -33,7 +39,12 @@ export class ModelTransaction {
   /** Rows that it changes, or would. */
   touched: Undo = [];
 
-  private constructor(txn: ManifestTxn, origin: string | undefined, signal: AbortSignal | undefined, commitId: string | undefined) {
+  /** Storage has failed under it. */
+  fault: ManifestErrorFields | undefined;
+  /** Commits it. */
+  #commit: () => Promise<CommitReceipt> = () => Promise.reject(new Error("not for transact"));
+
+  private constructor(txn: Collector, origin: string | undefined, signal: AbortSignal | undefined, commitId: string | undefined) {
     this.txn = txn;
     this.origin = origin;
     this.signal = signal;
@@ -68,13 +79,36 @@ export class ModelTransaction {
     const txn = manifest.begin({ ...origin === undefined ? {} : { origin }, ...random.chance(0.3) ? { capacity: length } : {} });
     const signal = random.chance(0.02) ? AbortSignal.abort() : undefined;
     const made = new ModelTransaction(txn, origin, signal, random.chance(0.5) ? txn.commitId : undefined);
+    made.#commit = () => txn.commit(signal === undefined ? undefined : { signal });
     state.begin(now);
-    for (let i = 0; i < length; i++) made.#add(state, operation(i));
-    made.#end(state);
+    for (let i = 0; i < length; i++) made.add(state, operation(i));
+    made.end(state);
     return made;
   }
 
-  #add(state: State, operation: ModelOperation): void {
+  /** Begins one that is collected in `transact`. */
+  static within(txn: Collector, state: State, now: number, origin: string | undefined): ModelTransaction {
+    state.begin(now);
+    return new ModelTransaction(txn, origin, undefined, undefined);
+  }
+
+  /** A place to go back to. */
+  mark(state: State): () => void {
+    const { undo, shown, generationsBumped } = state;
+    const [steps, seen, names, rank, rejection] = [undo.length, shown.length, this.names.length, this.#rank, this.rejection];
+    const bumped = { ...generationsBumped };
+    return () => {
+      state.rollback(steps);
+      state.shown.length = seen;
+      state.generationsBumped = bumped;
+      this.names.length = names;
+      this.#rank = rank;
+      this.rejection = rejection;
+    };
+  }
+
+  /** One more operation. */
+  add(state: State, operation: ModelOperation): void {
     const index = this.txn.length;
     operation.add(this.txn);
     if (this.txn.length > index) this.names.push(operation.name);
@@ -91,7 +125,14 @@ export class ModelTransaction {
     }
   }
 
-  #end(state: State): void {
+  /** It comes to nothing. */
+  giveUp(state: State): void {
+    this.touched = [...state.undo];
+    state.rollback();
+  }
+
+  /** It is complete. */
+  end(state: State): void {
     if (this.signal !== undefined && this.txn.length > 0) {
       this.rejection = { code: "ABORTED", operation: undefined, index: undefined };
     }
@@ -99,18 +140,25 @@ export class ModelTransaction {
     this.touched = [...state.undo];
     if (this.rejection !== undefined) return state.rollback();
     if (this.names.every((name) => name === ACKNOWLEDGE)) return;
+    if (this.names.length === 0) return;
     this.sequence = ++state.sequence;
     this.shown = state.shown;
     this.generations = state.generationsBumped;
   }
 
-  /** Commits it; rejects unless everything is as predicted. Resolves with the commit id, when there is a receipt. */
-  async commit(): Promise<string | undefined> {
+  /** Commits it; see `settled`. */
+  commit(faulty = false): Promise<string | undefined> {
+    return this.settled(this.#commit(), faulty);
+  }
+
+  /** Rejects unless everything is as predicted; with `faulty`, storage may fail. Resolves with the commit id, when there is a receipt. */
+  async settled(commit: Promise<CommitReceipt>, faulty = false): Promise<string | undefined> {
     let receipt: CommitReceipt;
     try {
-      receipt = await this.txn.commit(this.signal === undefined ? undefined : { signal: this.signal });
+      receipt = await commit;
     } catch (error) {
-      this.#compareError(error);
+      if (faulty && isManifestError(error) && FAULTS.has(error.code)) this.fault = error;
+      else this.#compareError(error);
       return undefined;
     }
     if (this.rejection !== undefined) {
