@@ -54,13 +54,15 @@ export async function checkPages(inspection: Inspection, meta: Meta): Promise<Wa
   let told = 0;
   let done = false;
   let kept = 0;
-  while (!done) {
+  for (let reads = 0; !done;) {
     const status = x.checkStep(STEP);
-    if (status === NEED_PAGE) visitor.readPage();
-    else if (status === MORE) await inspection.pause();
-    else if (status === DONE) done = true;
+    if (status === NEED_PAGE) {
+      visitor.readPage();
+      if (++reads % STEP !== 0) continue; // a call ends at each page that it needs: only the reads tell how long it has been
+    }
+    if (status === DONE) done = true;
+    else if (status === NEED_PAGE || status === MORE) await inspection.pause();
     else throw statusError(kernel, status, "check");
-    if (status === NEED_PAGE && !done) continue;
     if (x.checkFindings() > kept) {
       kept = x.checkFindings();
       inspection.still(meta);

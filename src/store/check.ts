@@ -43,7 +43,7 @@ export async function checkFile(core: Core, meta: Meta, level: number): Promise<
   kernel.u8.set(meta.bytes, at);
   let status = x.checkBegin(at, level);
   if (status !== OK) throw statusError(kernel, status, "check");
-  for (;;) {
+  for (let reads = 0;;) {
     core.checkReadable();
     status = x.checkStep(STEP);
     if (status === NEED_PAGE) {
@@ -58,6 +58,8 @@ export async function checkFile(core: Core, meta: Meta, level: number): Promise<
       }
       if (read) x.pageInstall();
       else x.pageAbandon();
+      // A call ends at each page that it needs: only the reads tell how long it has been.
+      if (++reads % STEP === 0) await core.environment.yield();
     } else if (status === MORE) await core.environment.yield();
     else if (status === DONE) break;
     else throw statusError(kernel, status, "check");
