@@ -210,7 +210,11 @@ function brand(error: Error): void {
 
 /** Whether a caught value is an error of this package: a ManifestError or one of the two argument errors. */
 export function isManifestError(error: unknown): error is ManifestErrorFields {
-  return error instanceof Error && (error as { [BRAND]?: unknown })[BRAND] === true;
+  try {
+    return error instanceof Error && (error as { [BRAND]?: unknown })[BRAND] === true;
+  } catch {
+    return false; // a proxy that does not let itself be looked at
+  }
 }
 
 /** Says what is left of the handle, where the caller knows better than the error's code: an opening that fails leaves none, a refresh that fails leaves it as it was. Other values pass as they are. */

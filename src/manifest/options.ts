@@ -1,5 +1,5 @@
 // How a manifest is opened: defaults and validation.
-import { type OptionNames, takeOptions } from "../arguments.ts";
+import { type OptionNames, readArgument, takeOptions } from "../arguments.ts";
 import { failRange, failType } from "../errors.ts";
 import { STORE_OPTIONS } from "../store/options.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
@@ -82,7 +82,10 @@ export function resolveManifestOptions(options: ManifestOptions): ResolvedManife
   Store.checkOptions(store);
   flag("requeueJobs", requeueJobs);
   flag("followSymlink", followSymlink);
-  if (changeCache !== undefined && changeCache !== false && !(changeCache instanceof ChangeCache)) {
+  if (
+    changeCache !== undefined && changeCache !== false &&
+    !readArgument("open", "option changeCache", () => changeCache instanceof ChangeCache)
+  ) {
     failType("Cannot open: option changeCache is neither a ChangeCache nor false", { option: "changeCache" });
   }
   if (changeCacheId !== undefined && typeof changeCacheId !== "string" && typeof changeCacheId !== "number") {

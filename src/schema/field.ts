@@ -182,7 +182,11 @@ export function union<const Tag extends string, const V extends { readonly [vari
 ): Field<UnionValue<Tag, V>> {
   checkName(tag);
   if (typeof variants !== "object" || variants === null) failType("Cannot define a union: its variants are not an object");
-  const all: Variant[] = Object.keys(variants).map((name) => ({ name, members: membersOf(variants[name]!) }));
+  const all: Variant[] = readArgument(
+    "define a union",
+    "its variants",
+    () => Object.keys(variants).map((name) => ({ name, members: membersOf(variants[name]!) })),
+  );
   if (all.length === 0 || all.length > CODEC_FIELDS) {
     failRange(`Cannot define a union: it has ${all.length} variants, not 1 to ${CODEC_FIELDS}`);
   }

@@ -25,6 +25,8 @@ export interface FileOpenOptions {
   locking?: Locking;
 }
 
+/** No file system has longer names: what is longer is cut in errors. */
+const NAME_LENGTH = 255;
 const MODE = 0o600;
 const PART = 1 << 30;
 const OPEN_RACES = 8;
@@ -38,7 +40,7 @@ const REMOTE: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xfe534d42, 0xff534
 export function openFile(path: string | URL, options: FileOpenOptions = {}, fs: NodeFs = nodeFs()): FileStorage {
   const paths = nodePath();
   let full = paths.resolve(pathText(path));
-  const name = baseName(full);
+  const name = baseName(full).slice(0, NAME_LENGTH);
   const readOnly = options.readOnly ?? false;
   const { O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants;
   for (let race = 0; race < OPEN_RACES; race++) {

@@ -91,7 +91,9 @@ export function resolveOptions(options: StoreOptions, continued: Continued = FRO
     const missing = readArgument("open", "option environment", () => ENVIRONMENT.find((name) => typeof environment?.[name] !== "function"));
     if (missing !== undefined) failType(`Cannot open: option environment has no function ${missing}`, { option: "environment" });
   }
-  if (wasm !== undefined && !isKernelModule(wasm)) failType("Cannot open: option wasm is not a WebAssembly.Module", { option: "wasm" });
+  if (wasm !== undefined && !readArgument("open", "option wasm", () => isKernelModule(wasm))) {
+    failType("Cannot open: option wasm is not a WebAssembly.Module", { option: "wasm" });
+  }
   const pageSize = whole("pageSize", options.pageSize, 4096, 1 << PAGE_SHIFT_MIN, 1 << PAGE_SHIFT_MAX);
   const pageShift = 31 - Math.clz32(pageSize);
   if (1 << pageShift !== pageSize) failRange("Cannot open: option pageSize is not a power of two", { option: "pageSize", value: pageSize });

@@ -19,7 +19,9 @@ function judge(code: ErrorCode, { what, outcome, handle, retryable }: Provocatio
   assertEquals([error.code, error.kind, error.outcome, error.handle, error.retryable], expected, `${what}: ${error.stack}`);
   assert(error.message.startsWith("Cannot "), `${what}: ${error.message}`);
   assert(OPERATIONS.has(error.op), `${what}: docs/errors.md lists no operation "${error.op}" (${error.message})`);
-  const json = JSON.parse(JSON.stringify(error));
+  const text = JSON.stringify(error);
+  assert(!/secret|waybill-test-|\/tmp|\/home/.test(text + error.message), `${what}: a folder in ${text}`);
+  const json = JSON.parse(text);
   assertEquals(
     [json.version, json.name, json.code, json.kind, json.outcome, json.handle, json.retryable, json.op, json.message],
     [1, error.name, ...expected, error.op, error.message],

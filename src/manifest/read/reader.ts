@@ -1,5 +1,5 @@
 // Reading: what a manifest and a read transaction have in common. Every method shows one state; which one is the subclass's business.
-import { takeOptions } from "../../arguments.ts";
+import { readArgument, takeOptions } from "../../arguments.ts";
 import { failRange } from "../../errors.ts";
 import type { AnyTable, KeyInput, Table } from "../../schema/schema.ts";
 import { type RangeBounds, takeBounds } from "./bounds.ts";
@@ -213,7 +213,7 @@ export abstract class Reader {
 
   /** What is known of a stored object: how many live snapshots list it, its state; undefined when there is no such object. */
   getRefcount(object: StoredObject): Refcount | undefined {
-    return this.get(refcounts, objectKey(object));
+    return this.get(refcounts, readArgument("read a reference count", "the object", () => objectKey(object)));
   }
 
   /** Stored objects that no snapshot lists any more and nobody holds, those that have waited longest first. A range, not a scan of all counts. */
