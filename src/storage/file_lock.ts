@@ -6,7 +6,7 @@
 // Order: kernel lock, then the record, then a look at the flags of claimants. Whoever finds a living rival steps back.
 import { fail, isManifestError } from "../errors.ts";
 import { type Claim, findRivals, tryClaim } from "./claim_files.ts";
-import { platformError } from "./errno.ts";
+import { errnoOf, platformError } from "./errno.ts";
 import { type KernelLock, tryKernelLock } from "./kernel_lock.ts";
 import { holderOf, type LockRecord, readRecord, writeRecord } from "./lock_record.ts";
 import { type NodeFs, pause } from "./platform.ts";
@@ -180,6 +180,22 @@ export class FileLock implements StorageLock {
       const { name } = this.#target;
       fail("FENCED", `Cannot continue to write "${name}": the writer claim is lost`, { detail: { file: name } });
     }
+    this.#checkPlace();
+  }
+
+  // What is written to a file that nobody can open by its name any more would be acknowledged and lost.
+  #checkPlace(): void {
+    const { path, name, identity } = this.#target;
+    let state: string;
+    try {
+      const { dev, ino } = this.#fs.lstatSync(path, { bigint: true });
+      if (`${dev}:${ino}` === identity) return;
+      state = "another file has taken its place";
+    } catch (error) {
+      if (!["ENOENT", "ENOTDIR", "NotFound"].includes(errnoOf(error))) return; // what cannot be looked at has not been seen to move
+      state = "it was renamed or removed";
+    }
+    fail("FILE_MOVED", `Cannot continue to write "${name}": ${state}`, { handle: "read_only", detail: { file: name } });
   }
 
   release(): void {

@@ -57,7 +57,8 @@ export interface StorageLock {
   /** The dead holder whose claim was taken over, when one was found. */
   readonly previous: LockHolder | undefined;
   /**
-   * Throws FENCED when the claim was lost to another writer. With strength `claim` this reads the lock file; otherwise it costs nothing.
+   * Throws FENCED when the claim was lost to another writer, and FILE_MOVED when the path no longer leads to what was claimed: renamed, removed or replaced. Looks at the path once, and with
+   * strength `claim` at the claim.
    */
   verify(): void;
   /** Gives the claim back; a second call does nothing. */

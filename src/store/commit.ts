@@ -15,7 +15,7 @@ import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
 import { Gatherer } from "./gatherer.ts";
 import type { Position } from "./journal.ts";
-import { eraseGroup, fence, reserveSpace, writeGroup } from "./order.ts";
+import { eraseGroup, fence, isLost, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import { RelaxedSync } from "./relaxed.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -296,7 +296,7 @@ export class Committer {
   #groupFailed(items: (Pending | undefined)[], error: unknown, position: Position | undefined, blocks: number): void {
     const core = this.#core;
     if (core.ended) return this.failAll(error, items);
-    if (isManifestError(error) && error.code === "FENCED") {
+    if (isLost(error)) {
       // Found out before anything was written.
       for (const item of items) item?.fail(error);
       return this.failAll(error);
@@ -437,7 +437,7 @@ export class Committer {
   #checkpointFailed(error: unknown, waiters: readonly Waiter[]): void {
     for (const waiter of waiters) waiter.reject(error);
     this.#held = false;
-    if (this.#core.ended || this.#core.file.failure || (isManifestError(error) && error.code === "FENCED")) return this.failAll(error);
+    if (this.#core.ended || this.#core.file.failure || isLost(error)) return this.failAll(error);
     // Stalled: acknowledged commits are safe in the journal. Those that need the room it would make are refused; the next one tries again.
     const blocked = this.#checkpointer.halfFrozen || this.#checkpointer.restarts;
     if (blocked || (this.#core.options.durability !== "none" && !this.#roomForOne())) {

@@ -9,7 +9,7 @@
 // Invariants: pages are durable before the meta that names them; growth is durable before it is used; of each pair of copies one is readable at every moment;
 // a failed sync is never retried.
 import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, DONE, META_BYTES } from "../../assembly/format.ts";
-import { fail, ManifestError } from "../errors.ts";
+import { fail, isManifestError, ManifestError } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { Position } from "./journal.ts";
 import { blankSlot, type Extent, type MetaFields, readMeta, sealSlot, slotOffset, writeFields } from "./meta.ts";
@@ -21,6 +21,19 @@ const ZEROS = new Uint8Array(256 << 10);
 /** Writes zeros over a byte range. */
 export function writeZeros(file: PageFile, from: number, end: number): void {
   for (let at = from; at < end; at += ZEROS.length) file.write(at, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)));
+}
+
+/**
+ * Before a write: throws FILE_MOVED when who opens the path now opens something else, and what `fence` throws. Groups that are acknowledged before they are synced are looked after at the sync.
+ */
+export function checkClaim(core: Core): void {
+  if (core.lock && core.lock.strength !== "claim") core.lock.verify();
+  else fence(core);
+}
+
+/** Whether an error says that this writer has lost the file to another one, or the file itself: found out before anything was written. */
+export function isLost(error: unknown): boolean {
+  return isManifestError(error) && (error.code === "FENCED" || error.code === "FILE_MOVED");
 }
 
 /** Throws FENCED when another writer has taken over. Free where the operating system excludes others. */
@@ -41,8 +54,9 @@ export function fence(core: Core): void {
 
 /** Seals the gathered group and writes it at a place found before. Returns its blocks. */
 export function writeGroup(core: Core, position: Position, firstFrame: number): number {
-  const { kernel, journal } = core;
-  fence(core);
+  const { kernel, journal, options } = core;
+  if (options.durability === "sync") checkClaim(core);
+  else fence(core);
   const status = kernel.exports.journalEncode(core.epoch, journal.nextGroup, firstFrame, core.durableGroup);
   if (status === DONE) fail("INVARIANT", "Cannot commit: the group holds no frame");
   const at = kernel.word(CTRL_OUT_AT);
@@ -65,7 +79,7 @@ export function eraseGroup(core: Core, position: Position, blocks: number): void
 export function metaSteps(core: Core, bytes: Uint8Array, lazy: boolean): (() => void | Promise<void>)[] {
   const generation = readMeta(bytes).generation;
   const copy = (number: 1 | 2) => (): void => {
-    fence(core);
+    checkClaim(core);
     core.file.write(slotOffset(generation % 2, number), sealSlot(bytes, number, core.checksum));
   };
   const sync = (): Promise<void> => core.file.syncLater();

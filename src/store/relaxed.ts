@@ -3,7 +3,7 @@
 // Invariant: what a sync made durable is what had been written when it began; a later group waits for the next one.
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
-import { fence } from "./order.ts";
+import { checkClaim } from "./order.ts";
 
 /** Relaxed commits are synced within this many milliseconds. */
 const RELAXED_SYNC = 100;
@@ -57,7 +57,7 @@ export class RelaxedSync {
     const before = this.#core.durableSequence;
     try {
       await this.#core.file.syncLater();
-      fence(this.#core);
+      checkClaim(this.#core);
     } catch (error) {
       this.#onFailure(error);
       throw error;

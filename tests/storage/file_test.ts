@@ -222,6 +222,31 @@ test("FileStorage.lock: a file that another one has replaced is FILE_MOVED", asy
   });
 });
 
+test("StorageLock.verify: a file that was renamed, removed or replaced while it was locked is FILE_MOVED", async () => {
+  const moves: ((path: string) => void)[] = [
+    (path) => nodeFs.renameSync(path, `${path}.elsewhere`),
+    (path) => nodeFs.unlinkSync(path),
+    (path) => {
+      nodeFs.writeFileSync(`${path}.new`, "another");
+      nodeFs.renameSync(`${path}.new`, path);
+    },
+  ];
+  await withFolder((folder) => {
+    for (const locking of ["auto", "claim"] as const) {
+      for (const [i, move] of moves.entries()) {
+        const path = join(folder, `${locking}-${i}`);
+        const storage = openFile(path, { create: true, locking });
+        const lock = storage.lock(lockRequest());
+        lock.verify();
+        move(path);
+        const error = assertCode("FILE_MOVED", () => lock.verify());
+        assertEquals([error.outcome, error.handle], ["not_applied", "read_only"]);
+        storage.close();
+      }
+    }
+  });
+});
+
 test("FileStorage.read: short reads are continued, also across interruptions of every shape", async () => {
   await withFolder((folder) => {
     const random = seeded(5);
