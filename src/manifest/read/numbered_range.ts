@@ -46,6 +46,8 @@ class NumberedIterator<T> implements IterableIterator<T> {
   #rows: NumberedRow[] = [];
   #at = 0;
   #ended = false;
+  /** What it has failed with: it stays failed. */
+  #failure: { readonly error: unknown } | undefined;
   #last: number | undefined;
 
   constructor(open: () => RangeSource, options: RangeOptions<readonly unknown[]>, kind: RangeKind) {
@@ -86,6 +88,7 @@ class NumberedIterator<T> implements IterableIterator<T> {
   }
 
   #refill(): boolean {
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#ended) return false;
     try {
       if (this.#source === undefined) {
@@ -112,6 +115,7 @@ class NumberedIterator<T> implements IterableIterator<T> {
       if (this.#left === 0) this.#end();
       return true;
     } catch (error) {
+      this.#failure = { error };
       this.#end();
       throw error;
     }

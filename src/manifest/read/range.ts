@@ -104,6 +104,8 @@ class RangeIterator<T> implements IterableIterator<T> {
   /** The scan has come to its end, not only to the limit. */
   #exhausted = false;
   #ended = false;
+  /** What it has failed with: it stays failed, so that no row is skipped in silence. */
+  #failure: { readonly error: unknown } | undefined;
   #left: number;
   #size = FIRST_ROWS;
   /** Rows of the chunk, decoded, and the next one to hand out. */
@@ -128,7 +130,7 @@ class RangeIterator<T> implements IterableIterator<T> {
   next(): IteratorResult<T> {
     this.#progress?.check();
     const at = this.#at;
-    if (at < this.#rows.length || this.#refill()) return { done: false, value: this.#rows[this.#at++]! };
+    if (at < this.#rows.length || this.#next()) return { done: false, value: this.#rows[this.#at++]! };
     this.#progress?.end(this.position, this.#exhausted);
     return DONE;
   }
@@ -169,6 +171,19 @@ class RangeIterator<T> implements IterableIterator<T> {
     this.#source = undefined;
   }
 
+  #next(): boolean {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return this.#refill();
+    } catch (error) {
+      this.#failure = { error };
+      this.#rows = [];
+      this.#at = 0;
+      this.#end();
+      throw error;
+    }
+  }
+
   /** Fetches the next chunk; false at the end. */
   #refill(): boolean {
     if (this.#ended) return false;
@@ -176,14 +191,9 @@ class RangeIterator<T> implements IterableIterator<T> {
     if (this.#source === undefined) {
       this.#source = this.#open();
       this.#codec = this.#source.reader.codec;
-      try {
-        this.#scan = this.#source.reader.scan(this.#options, this.#kind === "keys");
-        this.#progress = this.#scan?.progress;
-        this.#progress?.begin(this);
-      } catch (error) {
-        this.#end();
-        throw error;
-      }
+      this.#scan = this.#source.reader.scan(this.#options, this.#kind === "keys");
+      this.#progress = this.#scan?.progress;
+      this.#progress?.begin(this);
     }
     this.#rows = [];
     this.#at = 0;
@@ -199,12 +209,7 @@ class RangeIterator<T> implements IterableIterator<T> {
     }
     this.#size = Math.min(this.#size * 4, MOST_ROWS);
     this.#left -= count;
-    try {
-      this.#decode(this.#source.reader, this.#scan, count);
-    } catch (error) {
-      this.#end();
-      throw error;
-    }
+    this.#decode(this.#source.reader, this.#scan, count);
     if (this.#left === 0) this.#end();
     return true;
   }
