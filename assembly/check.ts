@@ -18,6 +18,7 @@ import {
   CHECK_JOURNAL_PAGES,
   CHECK_META_PAGES,
   CHECK_PAGES,
+  CHECK_UNLINKED,
   DONE,
   META_BIRTH,
   META_BITMAP,
@@ -50,8 +51,12 @@ let phase: u32 = IDLE;
 const pointer = memory.data(16, 8);
 let bitmapLevel: u32 = 0;
 let hasTables: bool = false;
+let tellLeaks: bool = false;
 
-/** Starts a check of what a verified meta slot names. Level 1: everything but the contents of overflow runs; 2: those too. */
+/**
+ * Starts a check of what a verified meta slot names. Level 1: everything but the contents of overflow runs; 2: those too. With CHECK_UNLINKED added, pages in use that nothing leads to are findings also where that may
+ * be for damage above them.
+ */
 export function checkBegin(meta: usize, level: u32): i32 {
   let status = begin(meta);
   if (status != OK) return status;
@@ -59,7 +64,8 @@ export function checkBegin(meta: usize, level: u32): i32 {
   memory.copy(pointer, meta + META_BITMAP, 14);
   bitmapLevel = load<u8>(meta, META_BITMAP_LEVEL);
   hasTables = load<u32>(meta, META_ROOTS + POINTER_PAGE) != 0;
-  status = walkStart(meta + META_ROOTS, load<u8>(meta, META_ROOTS_LEVEL), load<u64>(meta, META_FILE_ID), load48(meta + META_BIRTH), level > 1);
+  status = walkStart(meta + META_ROOTS, load<u8>(meta, META_ROOTS_LEVEL), load<u64>(meta, META_FILE_ID), load48(meta + META_BIRTH), (level & ~CHECK_UNLINKED) > 1);
+  tellLeaks = (level & CHECK_UNLINKED) != 0;
   return began(status, TREES);
 }
 
@@ -141,7 +147,7 @@ export function checkStep(maxPages: u32): i32 {
     if (status != DONE) return status;
     if (phase == TREES) {
       walkEnd();
-      bitmapsStart(pointer, bitmapLevel, hasTables);
+      bitmapsStart(pointer, bitmapLevel, hasTables, tellLeaks);
       phase = BITMAPS;
     } else {
       giveBack();

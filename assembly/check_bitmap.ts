@@ -54,6 +54,8 @@ let topLevel: u32 = 0;
 let chunks: u32 = 0;
 /** No checkpoint was made yet: there is no bitmap, and every page is in use. */
 let fresh: bool = false;
+/** Pages in use that were not reached are told also when that may be for damage above them. */
+let tellLeaks: bool = false;
 /** 1: reaching the bitmap's pages, 2: comparing bits. */
 let pass: u32 = 0;
 
@@ -68,8 +70,9 @@ function frame(index: u32): usize {
 }
 
 /** Prepares both passes; the meta slot says where the bitmap is, how many levels it has, and whether there are tables. */
-export function bitmapsStart(pointer: usize, level: u32, tables: bool): void {
+export function bitmapsStart(pointer: usize, level: u32, tables: bool, leaks: bool): void {
   bitmapsEnd();
+  tellLeaks = leaks;
   memory.copy(root, pointer, 14);
   fresh = !tables && !load<u32>(root);
   topLevel = level;
@@ -258,7 +261,7 @@ function compare(chunk: u32, bytes: usize): void {
 /** A page where bitmap and reach differ. After damage, pages in use may just not have been reached: then that is no finding. */
 function differs(page: u32, reason: u32): void {
   if (reason == REASON_LEAK) {
-    if (incomplete) return;
+    if (incomplete && !tellLeaks) return;
     count(CHECK_LEAKED_PAGES, 1);
   }
   if (stretchLength && stretchReason == reason && stretchAt + stretchLength == page) {

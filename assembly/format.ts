@@ -333,6 +333,9 @@ export const FINDINGS_MAX = 1000;
 export const SEVERITY_WARNING = 1; // nothing is lost: space that nothing uses
 export const SEVERITY_ERROR = 2;
 
+/** Added to the level of a check: see checkBegin. */
+export const CHECK_UNLINKED = 4;
+
 // Left by visitStep: a leaf page, or a place where a subtree is lost.
 export const VISIT_LEAF = 1;
 export const VISIT_LOST = 2;

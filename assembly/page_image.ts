@@ -3,7 +3,7 @@
 // Invariant: nothing outside the page and this file's own buffers is read or written, whatever the page holds.
 import { actual, contentProblem, expected, identityProblem } from "./check_tree";
 import { corruptPage, invariant, setWord } from "./ctrl";
-import { load48 } from "./bitmap";
+import { bitmapSetup, load48 } from "./bitmap";
 import {
   CELL_OVERFLOW,
   CTRL_ROWS,
@@ -18,6 +18,8 @@ import {
   PAGE_HEADER,
   PAGE_LEAF,
   PAGE_LEVEL,
+  PAGE_SHIFT_MAX,
+  PAGE_SHIFT_MIN,
   PAGE_TYPE,
   POINTER_SIZE,
   REASON_TYPE,
@@ -42,10 +44,12 @@ function inMemory(at: usize, length: u32): bool {
  * pages.
  */
 export function imageVerify(at: usize, pageSize: u32, page: u32, fileIdLo: u32, fileIdHi: u32): i32 {
-  if (!inMemory(at, pageSize) || pageSize < <u32> PAGE_HEADER) return invariant(7050);
+  const shift = ctz<u32>(pageSize);
+  if (!inMemory(at, pageSize) || shift < <u32> PAGE_SHIFT_MIN || shift > <u32> PAGE_SHIFT_MAX || pageSize != <u32> 1 << shift) return invariant(7050);
   const type = <u32> load<u8>(at, PAGE_TYPE);
   if (type < <u32> PAGE_LEAF || type > <u32> PAGE_BITMAP_INDEX) return corruptPage(page, REASON_TYPE, PAGE_LEAF, type);
   const fileId = <u64> fileIdLo | <u64> fileIdHi << 32;
+  bitmapSetup(shift, fileId);
   // Without a pointer, checksum and birth can only be compared with themselves.
   let reason = identityProblem(at, pageSize, page, load<u32>(at, PAGE_CRC), load48(at + PAGE_BIRTH), fileId);
   if (reason) return corruptPage(page, reason, expected, actual);

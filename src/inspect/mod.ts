@@ -17,6 +17,7 @@
 export { checkFile } from "./check.ts";
 export { dumpTables } from "./dump.ts";
 export { describePage } from "./page.ts";
+export { salvage } from "./salvage.ts";
 export type {
   CheckLevel,
   CheckOptions,

@@ -3,8 +3,9 @@ import type { Finding, FindingCounts } from "./finding.ts";
 import type { InspectOptions, InspectProgress } from "./check_types.ts";
 
 /**
- * Where rows come from. `best`: the newest readable meta generation with the journal behind it, what opening would give, without what is damaged. `older`: the meta generation before, with what is left of the
- * journal behind it. `scan`: every page of the file; where the newest state of a table is damaged, older states that are still in the file fill in.
+ * Where rows come from. `best`: the newest meta generation with the journal behind it, what opening would give, without what is damaged; refused where a generation is unreadable that may be the newest. `older`: the
+ * other meta generation (the only one, where one is unreadable), with what is left of the journal behind it. `scan`: every page of the file; where the newest state of a table is damaged, older states that are still in the
+ * file fill in.
  */
 export type SalvageFrom = "best" | "older" | "scan";
 
@@ -62,8 +63,8 @@ export interface SalvageReport {
   readonly lost: number;
   /** Pages of the source that are damaged. */
   readonly pagesDamaged: number;
-  /** Leaf pages that are whole and that no page in the file says the table of (`scan` only): old ones, or below damage. */
-  readonly pagesUnattributed: number;
+  /** Leaf pages that are whole and that no rows were taken from (`scan` only): of superseded states, of the log, or below damage. */
+  readonly pagesUnused: number;
   /** The newest change sequence seen in the source. */
   readonly sequenceBefore: number;
   /** That of the target: greater. All between are gone, and cursors that stand before it get CURSOR_TRUNCATED. */
@@ -80,4 +81,6 @@ export interface SalvageReport {
   readonly verified: boolean | undefined;
   /** Databases that rows belong to and whose own row is lost: they were made anew, without a name. */
   readonly databasesMade: readonly number[];
+  /** Stored objects that were in use and whose snapshots are lost: they are held, so that nothing deletes them; `adjustRefcount` lets them go. */
+  readonly objectsHeld: number;
 }

@@ -32,7 +32,7 @@ import {
   RUN_HEADER,
   VISIT_LEAF,
 } from "../../assembly/format.ts";
-import { ManifestError } from "../errors.ts";
+import { isManifestError, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Meta } from "../store/meta.ts";
 import { type Run, RunReader } from "../store/runs.ts";
@@ -192,6 +192,16 @@ export class Visitor {
       type: "lost",
       range: { low: bound(CTRL_VISIT_LOW_AT, CTRL_VISIT_LOW_LENGTH), high: bound(CTRL_VISIT_HIGH_AT, CTRL_VISIT_HIGH_LENGTH) },
     };
+  }
+
+  /** A row's value; undefined when it cannot be had. */
+  tryValue(row: VisitedRow): Uint8Array | undefined {
+    try {
+      return this.value(row);
+    } catch (error) {
+      if (!isManifestError(error) || (error.kind !== "data" && error.kind !== "io")) throw error;
+      return undefined;
+    }
   }
 
   /** A row's value; CORRUPT_PAGE when its run is damaged, IO_READ. */

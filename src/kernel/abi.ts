@@ -163,7 +163,7 @@ export interface KernelExports {
   filePages(): number;
 
   // ---- check, compact -----------------------------------------------------------------------------------
-  /** Starts the check of a verified meta slot (see assembly/check.ts): level 1 trees, 2 with overflow runs. Then checkStep until DONE. */
+  /** Starts the check of a verified meta slot (see assembly/check.ts): level 1 trees, 2 with overflow runs, CHECK_UNLINKED added: pages in use that nothing leads to, damage or not. Then checkStep until DONE. */
   checkBegin(meta: Address, level: number): Status;
   checkStep(maxPages: number): Status;
   /** Ends a check early; a finished one has ended. */
