@@ -8,7 +8,7 @@ import { fail } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { JournalMark } from "./journal.ts";
 import { type Extent, readMeta } from "./meta.ts";
-import { cutTail, metaSteps, nextMeta, writeZeros } from "./order.ts";
+import { cutTail, fence, metaSteps, nextMeta, writeZeros } from "./order.ts";
 
 /** Pages sealed and written before others get a turn. */
 const SLICE_PAGES = 64;
@@ -178,6 +178,7 @@ export class Checkpointer {
         this.#alive();
         const end = Math.min(bytes, work.zeroed + SLICE_BYTES);
         io.clearSpills(work.extent.page, work.extent.pages);
+        fence(core);
         writeZeros(core.file, start + work.zeroed, start + end);
         work.zeroed = end;
         await environment.yield();
@@ -210,6 +211,7 @@ export class Checkpointer {
         work.sealed = true;
         return;
       }
+      fence(this.#core);
       io.writeSealed(io.sealedRun());
       kernel.exports.sealWritten();
     } finally {

@@ -291,7 +291,8 @@ export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string)
     const second = slots[pair + 2];
     if (!first || !second) return first ?? second;
     // Of two copies of one generation the one with the higher epoch is newer; equal ones are equal.
-    return second.generation > first.generation ? second : first;
+    const later = second.generation === first.generation ? second.epoch > first.epoch : second.generation > first.generation;
+    return later ? second : first;
   });
   if (!pairs[0] || !pairs[1]) {
     fail("CORRUPT_HEADER", `Cannot open "${name}": both copies of a meta generation are unreadable`, {

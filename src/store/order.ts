@@ -84,7 +84,8 @@ export function metaSteps(core: Core, bytes: Uint8Array, lazy: boolean): (() => 
   };
   const sync = (): Promise<void> => core.file.syncLater();
   const first = (): void | Promise<void> => core.file.dirty ? sync() : undefined;
-  return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync];
+  // What is called durable may free the journal and cut the file: not in the name of a writer that was taken over meanwhile.
+  return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync, () => fence(core)];
 }
 
 /** The next generation's slot over the state in `base`: the newest slot's bytes, or the kernel's part saved over them. */

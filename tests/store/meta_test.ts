@@ -1,6 +1,6 @@
 // Choosing the meta slot: the truth table of what the four slots can hold.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { BLOCK_SIZE, META_BYTES, META_MIN_READER } from "../../assembly/format.ts";
+import { BLOCK_SIZE, META_BYTES, META_EPOCH, META_MIN_READER } from "../../assembly/format.ts";
 import { ManifestError } from "../../src/errors.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
@@ -99,6 +99,17 @@ test("chooseMeta: the newest generation with a readable copy, for every mix of s
   }
   // The table is not all one answer.
   assert(counts.get("5/4")! > 0 && counts.get("5/4 repair")! > 0 && counts.get("4/3 repair")! > 0 && counts.get("CORRUPT_HEADER")! > 0);
+});
+
+test("chooseMeta: of two copies of one generation that of the later writer counts", () => {
+  for (const stale of [1, 2] as const) {
+    const bytes = region(["valid", "valid", "valid", "valid"]);
+    // A writer that was taken over has written its copy of a generation that its successor had made too.
+    const late = slot(5, stale, FILE, (slot) => new DataView(slot.buffer).setUint32(META_EPOCH, 5, true));
+    bytes.set(late, slotOffset(5, stale));
+    const { current, stale: slots, repair } = chooseMeta(bytes, checksum, "x");
+    assertEquals([current.generation, current.epoch, slots, repair], [5, 6, [stale === 1 ? 1 : 3], true]);
+  }
 });
 
 test("chooseMeta: a slot in another slot's place is not believed", () => {
