@@ -29,7 +29,7 @@ export async function checkTables(inspection: Inspection, storage: Storage, meta
   try {
     const store = await openState(inspection, storage, meta, cacheBytes);
     try {
-      await judge(inspection, store, named);
+      await judge(inspection, store, meta, named);
     } finally {
       await store.close();
     }
@@ -41,7 +41,7 @@ export async function checkTables(inspection: Inspection, storage: Storage, meta
   }
 }
 
-async function judge(inspection: Inspection, store: Store, named: boolean): Promise<void> {
+async function judge(inspection: Inspection, store: Store, meta: Meta, named: boolean): Promise<void> {
   const { findings } = inspection;
   const there = new Set(store.listTables().map(({ name }) => name));
   const missing = BUILT_IN.map(({ table }) => table.name).filter((name) => !there.has(name));
@@ -58,6 +58,7 @@ async function judge(inspection: Inspection, store: Store, named: boolean): Prom
   try {
     const deep = new DeepCheck(core, view);
     await deep.run();
+    if (deep.count > 0) inspection.still(meta); // what a writer has replaced contradicts everything
     for (const { reason, expected, actual } of deep.problems) {
       // What lies on pages that other findings name need not be said again.
       if (named && reason.endsWith("(CORRUPT_PAGE)")) continue;

@@ -1,6 +1,6 @@
 // The rows of tables, decoded with the schemas that the file itself keeps.
 import { takeOptions } from "../arguments.ts";
-import { fail, failType, isManifestError } from "../errors.ts";
+import { fail, failType, isManifestError, ManifestError } from "../errors.ts";
 import { ManifestCore } from "../manifest/core.ts";
 import { builtInNamed } from "../manifest/operations/built_in.ts";
 import { NumberedRange } from "../manifest/read/numbered_range.ts";
@@ -26,7 +26,7 @@ const decoder = new TextDecoder();
  * Reads tables out of a file, table by table in the order of their names, rows in the order of their keys: the newest state that is readable, journal included. Schemas come from the file. Without `values`
  * only lengths are told. Where a table is damaged an item of type `damage` says so, and the rest of that table is left out.
  *
- * Throws what opening for reading throws (CORRUPT_HEADER, CORRUPT_JOURNAL, ...), TABLE_UNKNOWN, and SNAPSHOT_EXPIRED or CORRUPT_JOURNAL when a writer has replaced the state meanwhile: then begin again.
+ * Throws what opening for reading throws (CORRUPT_HEADER, CORRUPT_JOURNAL, ...), TABLE_UNKNOWN, and SNAPSHOT_EXPIRED when a writer has replaced the state meanwhile: then begin again.
  *
  * @example
  * ```ts
@@ -59,7 +59,9 @@ export async function* dumpTables(storage: Storage, options: DumpOptions = {}): 
     fail(code, `Cannot dump "${storage.name}": no state of it is readable`, { detail: { file: storage.name } });
   }
   const meta = header.newest;
-  const store = await openState(inspection, storage, meta, cacheBytes);
+  const store = await openState(inspection, storage, meta, cacheBytes).catch(async (error) => {
+    throw await expiredOr(inspection, meta.generation + 1, error);
+  });
   try {
     const core = new ManifestCore(store, inspection.environment, { retention: undefined, cache: undefined, cacheId: undefined });
     const view = store.read();
@@ -73,17 +75,25 @@ export async function* dumpTables(storage: Storage, options: DumpOptions = {}): 
         for await (const item of dumpTable(inspection, core, view, name, values)) yield item;
       } catch (error) {
         if (!isManifestError(error) || (error.kind !== "data" && error.kind !== "io")) throw error;
-        const { newest } = await inspection.header();
-        if (newest !== undefined && newest.generation >= meta.generation + 2) {
-          fail("SNAPSHOT_EXPIRED", "Cannot dump: a writer has replaced the state that was read", { cause: error });
-        }
+        const told = await expiredOr(inspection, meta.generation + 2, error);
+        if (told !== error) throw told;
         const { page } = error.detail;
         yield { type: "damage", table: name, code: error.code, message: error.message, ...typeof page === "number" ? { page } : {} };
       }
     }
+  } catch (error) {
+    throw await expiredOr(inspection, meta.generation + 2, error);
   } finally {
     await store.close();
   }
+}
+
+/** What damage really was: SNAPSHOT_EXPIRED when a writer has got to a meta generation since that lets it replace what was read. */
+async function expiredOr(inspection: Inspection, generation: number, error: unknown): Promise<unknown> {
+  if (!isManifestError(error) || (error.kind !== "data" && error.kind !== "io")) return error;
+  const { newest } = await inspection.header();
+  if (newest === undefined || newest.generation < generation) return error;
+  return new ManifestError("SNAPSHOT_EXPIRED", "Cannot dump: a writer has replaced the state that was read", { cause: error });
 }
 
 async function* dumpTable(inspection: Inspection, core: ManifestCore, view: View, name: string, values: boolean): AsyncGenerator<DumpItem> {
