@@ -1,0 +1,44 @@
+// One image that a crash could leave, as it lies in its builder: a store can be opened on it right there, and it can be built again.
+import type { Outcome } from "./change.ts";
+import type { ImageBuilder } from "./image_builder.ts";
+import { ImageStorage } from "./image_storage.ts";
+
+/** An image. Only the one built last is valid. */
+export class CrashImage {
+  /** Number among the images of its crash point, with its seed: names it. */
+  readonly index: number;
+  /** Equal for equal bytes. */
+  readonly hash: number;
+  /** What became of the changes behind the base. */
+  readonly outcomes: readonly Outcome[];
+  readonly #builder: ImageBuilder;
+
+  /** Builds it. */
+  constructor(builder: ImageBuilder, index: number, outcomes: readonly Outcome[]) {
+    this.#builder = builder;
+    this.index = index;
+    this.outcomes = outcomes;
+    builder.build(outcomes);
+    this.hash = builder.hash();
+  }
+
+  /** Builds it again: whatever was written since is gone. */
+  again(): void {
+    this.#builder.build(this.outcomes);
+  }
+
+  /** A copy of what is there now. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#builder.bytes();
+  }
+
+  /** A handle on what is there now. */
+  open(options: { readOnly?: boolean } = {}): ImageStorage {
+    return new ImageStorage(this.#builder, options);
+  }
+
+  /** The image that a further crash leaves: more changes with their fates behind this one. */
+  then(index: number, outcomes: readonly Outcome[]): CrashImage {
+    return new CrashImage(this.#builder, index, [...this.outcomes, ...outcomes]);
+  }
+}
