@@ -1,7 +1,18 @@
 // Journal groups read back: the one that follows, at each place where it may lie, and whether a missing one had been acknowledged.
 //
 // The next group lies behind the one before, or, where it did not fit, at the start of a following extent; its number and epoch tell it apart from everything older. Nothing is applied here.
-import { BLOCK_SIZE, CTRL_OUT_COUNT, CTRL_OUT_PAGE, MORE, NOT_FOUND, OK } from "../../assembly/format.ts";
+import {
+  BLOCK_SIZE,
+  CTRL_OUT_COUNT,
+  CTRL_OUT_PAGE,
+  JOURNAL_EPOCH,
+  JOURNAL_GROUP,
+  JOURNAL_MAGIC,
+  JOURNAL_MAGIC_VALUE,
+  MORE,
+  NOT_FOUND,
+  OK,
+} from "../../assembly/format.ts";
 import { fail, isManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Journal, Position } from "./journal.ts";
@@ -188,7 +199,8 @@ export class GroupReader {
       for (let block = 0; block < blocks; block += this.#count) {
         this.#fill({ extent, block }, CHUNK_BLOCKS * 4);
         for (let i = 0; i < this.#count; i++) {
-          if (x.blockPeek(this.#at + i * BLOCK_SIZE) !== OK) continue;
+          const at = this.#at + i * BLOCK_SIZE;
+          if (!this.#mayBeLater(at, missing) || x.blockPeek(at) !== OK) continue;
           if (kernel.word(CTRL_OUT_PAGE) !== meta.epoch || x.peekGroup() <= missing) continue;
           later = true;
           const durable = x.peekDurable();
@@ -200,6 +212,13 @@ export class GroupReader {
     this.forget();
     // No later block says what was durable. In "sync" mode a group is written only behind the sync of the one before.
     if (later && !told && meta.durability === 0) this.#corrupt(missing, missing + 1);
+  }
+
+  /** Whether a block says of itself that it is of a later group of this epoch. Only such a one is worth its checksum: most of a journal is older, or was never written. */
+  #mayBeLater(at: number, missing: number): boolean {
+    const { kernel: { u32 }, meta } = this.#source;
+    if (u32[(at + JOURNAL_MAGIC) >>> 2] !== JOURNAL_MAGIC_VALUE || u32[(at + JOURNAL_EPOCH) >>> 2] !== meta.epoch) return false;
+    return u32[(at + JOURNAL_GROUP) >>> 2]! + (u32[(at + JOURNAL_GROUP + 4) >>> 2]! & 0xffff) * 0x1_0000_0000 > missing;
   }
 
   #corrupt(group: number, later: number): never {

@@ -91,10 +91,8 @@ export interface Chosen {
   readonly current: Meta;
   /** The one before, when its slot holds it. */
   readonly older: Meta | undefined;
-  /** Slots that hold something else than they should. */
-  readonly stale: readonly number[];
-  /** Whether a copy of the newest generation has to be written again. */
-  readonly repair: boolean;
+  /** Slots that hold something else than they should, and what that is. */
+  readonly stale: readonly { readonly slot: number; readonly meta: Meta }[];
 }
 
 type Checksum = (bytes: Uint8Array) => number;
@@ -301,16 +299,13 @@ export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string)
   }
   const current = pairs[0].generation > pairs[1].generation ? pairs[0] : pairs[1];
   const other = current === pairs[0] ? pairs[1] : pairs[0];
-  const stale: number[] = [];
-  let repair = false;
+  const stale: { slot: number; meta: Meta }[] = [];
   for (let slot = 0; slot < META_SLOTS; slot++) {
     const belongs = slot % 2 === current.generation % 2 ? current : other;
     const meta = slots[slot];
-    if (meta && meta.generation === belongs.generation && meta.epoch === belongs.epoch) continue;
-    stale.push(slot);
-    if (belongs === current) repair = true;
+    if (meta?.generation !== belongs.generation || meta.epoch !== belongs.epoch) stale.push({ slot, meta: belongs });
   }
-  return { current, older: other.generation === current.generation - 1 ? other : undefined, stale, repair };
+  return { current, older: other.generation === current.generation - 1 ? other : undefined, stale };
 }
 
 /** The newest valid slot of a file in its first 16 KiB; undefined when none is readable. */
@@ -367,6 +362,15 @@ export function checkBounds(meta: Meta, fileBytes: number, name: string): void {
   }
 }
 
+function isValid(slot: Uint8Array, checksum: Checksum): boolean {
+  return hasMagic(slot) && viewOf(slot).getUint32(META_CRC, true) === checksum(slot);
+}
+
+/** Whether the first 16 KiB (shorter where the file is) say that creation was over: it ends with the slots of generation 1. */
+export function isCreated(region: Uint8Array, checksum: Checksum): boolean {
+  return region.length >= META_BYTES && (isValid(slotOf(region, 1), checksum) || isValid(slotOf(region, 3), checksum));
+}
+
 /**
  * Whether these bytes (the whole file) are what an interrupted creation leaves. Creation sets the length of a fresh file, writes slot A1, then zeros over the journal,
  * then the other slots, each behind the sync of the step before. So either A1 is that of a fresh file, no slot of the next generation is valid and nothing in the
@@ -379,7 +383,7 @@ export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum, fre
     block.set(whole.subarray(at, at + BLOCK_SIZE));
     blocks.push(block);
   }
-  const valid = (block: Uint8Array): boolean => hasMagic(block) && viewOf(block).getUint32(META_CRC, true) === checksum(block);
+  const valid = (block: Uint8Array): boolean => isValid(block, checksum);
   const [first, ...rest] = blocks as [Uint8Array, ...Uint8Array[]];
   if (!valid(first)) return rest.every(isBlank) && (isBlank(first) || freshLengths.includes(whole.length));
   const meta = readMeta(first);

@@ -12,6 +12,7 @@ import {
   checkFeatures,
   chooseMeta,
   type Chosen,
+  isCreated,
   isInterruptedCreation,
   sealSlot,
   slotChecksum,
@@ -96,7 +97,9 @@ class Opening {
 
   async open(): Promise<Opened> {
     const size = this.#file.size();
-    if (size === 0 || (size <= freshBytes(1 << 16) && this.#isInterrupted(size))) {
+    const region = new Uint8Array(Math.min(size, META_BYTES));
+    this.#file.read(0, region);
+    if (size === 0 || (size <= freshBytes(1 << 16) && this.#isInterrupted(size, region))) {
       if (this.#readOnly || !this.#options.create) {
         fail("EMPTY_FILE", `Cannot open "${this.#storage.name}": ${size === 0 ? "it is empty" : "its creation was interrupted"}`, {
           detail: { file: this.#storage.name },
@@ -105,12 +108,10 @@ class Opening {
       this.#checkSequence(0);
       return await this.#create();
     }
-    const region = new Uint8Array(Math.min(size, META_BYTES));
-    this.#file.read(0, region);
     return await this.#openExisting(chooseMeta(region, this.#checksum, this.#storage.name));
   }
 
-  /** Throws ROLLED_BACK when the caller knows of changes that are not here. Nothing that opening leaves behind has been written by then. */
+  /** Throws ROLLED_BACK when the caller knows of changes that are not here. Of what opening leaves behind only copies of meta slots have been written by then. */
   #checkSequence(sequence: number): void {
     const { expectSequence } = this.#options;
     if (sequence >= expectSequence) return;
@@ -119,7 +120,8 @@ class Opening {
     });
   }
 
-  #isInterrupted(size: number): boolean {
+  #isInterrupted(size: number, region: Uint8Array): boolean {
+    if (isCreated(region, this.#checksum)) return false; // nearly every small file: the rest need not be read
     const whole = new Uint8Array(size);
     this.#file.read(0, whole);
     return isInterruptedCreation(whole, this.#checksum, FRESH_LENGTHS);
@@ -201,6 +203,7 @@ class Opening {
     this.#report.clean = current.clean;
     this.#init(current.pageShift, current.bytes.subarray(META_FILE_ID, META_FILE_ID + 16));
     const core = this.#core(current);
+    if (!this.#readOnly) await this.#repair(chosen);
     this.#load(core, chosen.older);
     if (!current.clean) new Replay(core, this.#report).run();
     this.#checkSequence(this.#kernel.exports.versionSequence(-1));
@@ -208,22 +211,27 @@ class Opening {
       core.durable(this.#kernel.exports.versionSequence(-1), this.#kernel.exports.versionFrame(-1), core.journal.nextGroup - 1);
       return { core, report: this.#report };
     }
-    if (chosen.repair) this.#repair(core);
-    this.#report.repairedSlots = [...chosen.stale];
     core.epoch = current.epoch + 1;
     // Nothing new is acknowledged before what was adopted is in the tree, under the new epoch. Without a lock of the operating system the predecessor
     // may still be writing: the journal goes on where it is not.
-    const quick = current.clean && !chosen.repair;
+    const quick = current.clean;
     if (quick) this.#file.settle(); // everything was durable before the clean mark was written
     await new Checkpointer(core).start({ far: this.#lock?.strength === "claim", force: this.#report.frames > 0, lazy: quick });
     return { core, report: this.#report };
   }
 
-  /** Writes the missing copy of the newest generation; the sync that comes before the next meta write covers it. */
-  #repair(core: Core): void {
-    for (const copy of [1, 2] as const) {
-      this.#file.write(slotOffset(core.meta.generation % 2, copy), sealSlot(core.meta.bytes, copy, this.#checksum));
+  /**
+   * Makes slots that do not hold what they should what their other copies are, durably, before anything else is written. What is left of a half-written slot may differ from a whole one in a single sector, which
+   * another write that is cut short could put right: then a state would be back whose pages have been overwritten. The other copies are not touched: there is none to spare.
+   */
+  async #repair({ stale }: Chosen): Promise<void> {
+    if (stale.length === 0) return;
+    for (const { slot, meta } of stale) {
+      const copy = slot < 2 ? 1 : 2;
+      this.#file.write(slotOffset(meta.generation, copy), sealSlot(meta.bytes, copy, this.#checksum));
     }
+    await this.#file.syncLater();
+    this.#report.repairedSlots = stale.map(({ slot }) => slot);
   }
 }
 

@@ -3,10 +3,10 @@
 //   commit       group blocks → sync → receipts. The state is published and acknowledged only behind the sync (durability "sync").
 //   checkpoint   pages and zeros of a new journal extent → sync → copy 1 of the older meta slot → sync → copy 2 → sync → the journal behind it is free.
 //   creation     length → sync → meta slot A1 → sync → zeros over the journal → sync → the other three slots → sync.
-//   opening      behind a clean close: copy 1 of a meta generation with the new epoch → sync → copy 2, which the next sync covers. Otherwise repair of a
-//                copy of the newest generation, then a checkpoint that adopts what was replayed.
+//   opening      copies of meta slots that are not what they should be, from their other copies → sync. Behind a clean close: copy 1 of a meta generation with the new epoch → sync → copy 2, which the next sync
+//                covers. Otherwise what was replayed, then a checkpoint that adopts it.
 //
-// Invariants: pages are durable before the meta that names them; growth is durable before it is used; of each pair of copies one is readable at every moment;
+// Invariants: pages are durable before the meta that names them; nothing is written while a half-written meta slot is left; growth is durable before it is used; of each pair of copies one is readable at every moment;
 // a failed sync is never retried.
 import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, DONE, META_BYTES } from "../../assembly/format.ts";
 import { fail, isManifestError, ManifestError } from "../errors.ts";

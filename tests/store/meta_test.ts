@@ -59,7 +59,8 @@ function region(contents: readonly Content[]): Uint8Array {
 
 function choose(bytes: Uint8Array): string {
   try {
-    const { current, older, repair } = chooseMeta(bytes, checksum, "file");
+    const { current, older, stale } = chooseMeta(bytes, checksum, "file");
+    const repair = stale.some(({ meta }) => meta === current);
     return `${current.generation}/${older?.generation ?? "-"}${repair ? " repair" : ""}`;
   } catch (error) {
     return (error as ManifestError).code;
@@ -107,8 +108,8 @@ test("chooseMeta: of two copies of one generation that of the later writer count
     // A writer that was taken over has written its copy of a generation that its successor had made too.
     const late = slot(5, stale, FILE, (slot) => new DataView(slot.buffer).setUint32(META_EPOCH, 5, true));
     bytes.set(late, slotOffset(5, stale));
-    const { current, stale: slots, repair } = chooseMeta(bytes, checksum, "x");
-    assertEquals([current.generation, current.epoch, slots, repair], [5, 6, [stale === 1 ? 1 : 3], true]);
+    const { current, stale: slots } = chooseMeta(bytes, checksum, "x");
+    assertEquals([current.generation, current.epoch, slots], [5, 6, [{ slot: stale === 1 ? 1 : 3, meta: current }]]);
   }
 });
 
