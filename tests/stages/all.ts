@@ -2,7 +2,9 @@
 import type { Stage } from "./stage.ts";
 
 /** How to get each stage; a process loads only the one that it runs. */
-const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {};
+const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {
+  crash: () => import("./crash.ts"),
+};
 
 /** Names of all stages. */
 export const STAGE_NAMES: readonly string[] = Object.keys(STAGES);

@@ -1,9 +1,23 @@
-// Crashes of the store, a few images for each storage call of each workload; tests/proofs/scale/crash_proof.ts looks at many more.
-import { crash, WORKLOADS } from "../support/crash_workloads.ts";
+// Crashes of stores and manifests, a few images for each storage call of each workload; the stage of tests/stages/crash.ts looks at many more.
+import { type Effort, explore, type Place } from "../support/crash/explore.ts";
+import { MANIFEST_WORKLOADS } from "../support/crash/manifest_workloads.ts";
+import { STORE_WORKLOADS } from "../support/crash/store_workloads.ts";
+import { runWorkload } from "../support/crash/workload.ts";
 import { test } from "../support/harness.ts";
 
-Object.entries(WORKLOADS).forEach(([name, workload], index) => {
-  test(`Store: ${name} survive a crash at every storage call`, async () => {
-    await crash(name, 7000 + index, 4, workload);
+const EFFORT: Effort = { images: 2, nestedEvery: 40, nestedDepth: 1, looksEvery: 40, lies: 0, lost: 0 };
+
+[...STORE_WORKLOADS, ...MANIFEST_WORKLOADS].forEach((workload, index) => {
+  test(`${workload.level === "store" ? "Store" : "Manifest"}: survives a crash at every storage call, workload ${workload.name}`, async () => {
+    const seed = 7000 + index;
+    const subject = await runWorkload(workload, seed, 512);
+    await explore(subject as never, seed, EFFORT, new Map(), new Set(), true, {
+      point: () => {},
+      judged: () => {},
+      lied: () => {},
+      failed(what: string, { at, image }: Place): never {
+        throw new Error(`workload ${workload.name}, seed ${seed}, image ${image} of a crash after call ${at}: ${what}`);
+      },
+    });
   });
 });

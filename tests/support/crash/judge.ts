@@ -1,0 +1,226 @@
+// Opens an image of a crash and judges it: it opens without help, holds every acknowledged frame and none that was never handed over, and is, row by row, the state after that frame.
+//
+// Every image is opened for writing and compared whole with the recorded state. What costs more is done for a share of them: the independent reference and the deep check for the first image of each state
+// and some others, a read-only opening that must not write, a second opening behind the first, crashes within the opening itself.
+import { isManifestError } from "../../../mod.ts";
+import type { RecoveryReport } from "../../../src/store/store.ts";
+import { Store, type StoreOptions } from "../../../src/store/store.ts";
+import type { CrashImage } from "../disk/crash.ts";
+import { planFates } from "../disk/fates.ts";
+import type { ImageStorage } from "../disk/image_storage.ts";
+import { testEnvironment } from "../environment.ts";
+import { type Random, seeded } from "../random.ts";
+import { dumpState, hasState } from "./dump.ts";
+import type { Confirm, History } from "./history.ts";
+
+/** What is looked at beyond opening and comparing. */
+export interface Looks {
+  /** The reference and the deep check. */
+  readonly reference: boolean;
+  /** Opening for reading only. */
+  readonly readOnly: boolean;
+  /** Opening a second time, without and with a close in between. */
+  readonly twice: boolean;
+  /** Crashes within the opening, and within the openings behind those, so deep. */
+  readonly nested: number;
+}
+
+/** What came of an image. */
+export interface Verdict {
+  /** The frame that it held. */
+  readonly frame: number;
+  readonly report: RecoveryReport;
+  /** Images of crashes within the opening that were opened, and calls at which it was crashed. */
+  readonly nested: number;
+  readonly nestedPoints: number;
+}
+
+/** Counts, for the report. */
+export interface Tally {
+  /** Openings that were crashed. */
+  openings: number;
+  nested: number;
+  nestedPoints: number;
+  readOnly: number;
+  twice: number;
+  references: number;
+}
+
+/** Who knows how to open what a workload has left. */
+export interface Examiner<S> {
+  readonly options: StoreOptions;
+  examine(storage: ImageStorage, options: StoreOptions, confirm: Confirm<S>): Promise<void>;
+}
+
+/** Frames that an image may hold. */
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Judges images of one history. */
+export class Judge<S> {
+  readonly tally: Tally = { openings: 0, nested: 0, nestedPoints: 0, readOnly: 0, twice: 0, references: 0 };
+  readonly #examiner: Examiner<S>;
+  readonly #history: History<S>;
+  readonly #options: StoreOptions;
+
+  constructor(examiner: Examiner<S>, history: History<S>) {
+    this.#examiner = examiner;
+    this.#history = history;
+    this.#options = { ...examiner.options, create: true, cacheBytes: 0 };
+  }
+
+  #open(storage: ImageStorage, readOnly = false): Promise<Store> {
+    const cacheBytes = readOnly ? 8 << 20 : 0; // what is replayed has to stay in memory
+    return Store.open(storage, { ...this.#options, cacheBytes, create: !readOnly, readOnly, environment: testEnvironment(1) });
+  }
+
+  /** An open store is in the state after its frame, and that lies within bounds. */
+  #compare(store: Store, { least, most }: Bounds): number {
+    const { newest, kernel } = store;
+    const { frame } = newest;
+    if (frame < least) throw new Error(`it holds ${frame} commits, and ${least} were acknowledged`);
+    if (frame > most) throw new Error(`it holds ${frame} commits, and ${most} were handed over`);
+    const dump = this.#history.dump(frame);
+    if (dump === undefined) throw new Error(`the state after ${frame} commits was not recorded`);
+    if (!hasState(kernel, newest, dump)) {
+      throw new Error(`it is not the state after ${frame} commits: ${difference(dumpState(kernel, newest), dump)}`);
+    }
+    if (store.durableFrame !== frame) throw new Error(`it says that ${store.durableFrame} commits are durable, and holds ${frame}`);
+    return frame;
+  }
+
+  /** Judges an image; throws with what is wrong. */
+  async judge(image: CrashImage, bounds: Bounds, looks: Looks): Promise<Verdict> {
+    if (looks.readOnly) await this.#readOnly(image, bounds);
+    const storage = image.open();
+    storage.recording = looks.nested > 0;
+    const store = await this.#open(storage);
+    const frame = this.#compare(store, bounds);
+    const { recovery: report } = store;
+    const { calls } = storage.log;
+    storage.close();
+    const exactly = { least: frame, most: frame };
+    if (looks.twice) await this.#again(image, exactly);
+    if (looks.reference) await this.confirm(image, frame);
+    let nested = 0, nestedPoints = 0;
+    if (looks.nested > 0) {
+      this.tally.openings++;
+      // A file that has just been created holds nothing that a crash could lose.
+      const random = seeded(image.hash | 0);
+      for (let at = 1; at <= calls.length; at++) {
+        nestedPoints++;
+        for (const deeper of nestedImages(image, storage, at, random)) {
+          nested++;
+          const inner = at % 3 === 0 ? looks.nested - 1 : 0;
+          try {
+            await this.judge(deeper, exactly, { reference: false, readOnly: false, twice: false, nested: inner });
+          } catch (error) {
+            throw new Error(`crashed again after call ${at} of its opening, image ${deeper.index}: ${text(error)}`, { cause: error });
+          }
+        }
+      }
+      this.tally.nested += nested;
+      this.tally.nestedPoints += nestedPoints;
+    }
+    return { frame, report, nested, nestedPoints };
+  }
+
+  /** Opened for reading only, nothing is written and the state is the same. An interrupted creation cannot be read. */
+  async #readOnly(image: CrashImage, bounds: Bounds): Promise<void> {
+    const before = image.bytes();
+    const storage = image.open({ readOnly: true });
+    try {
+      this.#compare(await this.#open(storage, true), bounds);
+    } catch (error) {
+      if (!isManifestError(error) || error.code !== "EMPTY_FILE" || bounds.least > 0) throw error;
+    } finally {
+      storage.close();
+    }
+    const after = image.bytes();
+    if (storage.calls > 0 || !equal(before, after)) {
+      throw new Error("opened for reading only, it was written");
+    }
+    this.tally.readOnly++;
+  }
+
+  /** What the first opening has left is opened again, as behind a crash at its end, then closed in order, then opened a third time. */
+  async #again(image: CrashImage, exactly: Bounds): Promise<void> {
+    const second = await this.#open(image.open());
+    this.#compare(second, exactly);
+    await second.close();
+    const storage = image.open();
+    const third = await this.#open(storage);
+    this.#compare(third, exactly);
+    if (!third.recovery.clean) throw new Error("closed in order and opened again, it says that it was not");
+    storage.close();
+    this.tally.twice++;
+  }
+
+  /** Opens an image as the workload does, and lets the reference and the deep check look at it. */
+  async confirm(image: CrashImage, frame: number): Promise<void> {
+    const confirm = this.#history.confirm(frame);
+    image.again();
+    try {
+      await this.#examiner.examine(image.open(), this.#options, confirm ?? (() => {}));
+    } catch (error) {
+      throw new Error(`it is not what the reference holds after ${frame} commits: ${text(error)}`, { cause: error });
+    }
+    if (confirm !== undefined) this.tally.references++;
+  }
+
+  /**
+   * Judges an image of a device that has lied about syncs: it may hold any state of before, or be found damaged, when it is opened or when it is read; never anything else.
+   */
+  async judgeLie(image: CrashImage, most: number): Promise<"newest" | "older" | "damaged"> {
+    const storage = image.open();
+    try {
+      const store = await this.#open(storage);
+      const frame = this.#compare(store, { least: 0, most });
+      return frame === most ? "newest" : "older";
+    } catch (error) {
+      if (isManifestError(error) && error.kind === "data" && error.code !== "NOT_A_MANIFEST") return "damaged";
+      throw error;
+    } finally {
+      storage.close();
+    }
+  }
+}
+
+/** Two images for each call of an opening: what it has written by then whole, and some part of what no sync covers. */
+function* nestedImages(image: CrashImage, { log }: ImageStorage, at: number, random: Random): Generator<CrashImage, void, void> {
+  if (log.calls[at - 1]!.kind === "sync" && at < log.calls.length) return; // as before the sync, everything kept
+  const covered = log.covered(at);
+  const pending = log.pending(0, at, covered);
+  const free = pending.filter(({ fixed }) => !fixed);
+  const skip = free.length === 0 ? 0 : 1 + random.int(12);
+  let index = 0;
+  for (const fates of planFates(free.map(({ change }) => change), { sector: 512, garbage: true }, random)) {
+    if (index === 0 || index === skip) {
+      let next = 0;
+      yield image.then(index, pending.map(({ change, fixed }) => ({ change, fate: fixed ? "keep" : fates[next++]! })));
+    }
+    if (index++ >= skip) return;
+  }
+}
+
+function equal(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): boolean {
+  if (a.length !== b.length) return false;
+  const words = a.length >>> 2;
+  const x = new Uint32Array(a.buffer, 0, words), y = new Uint32Array(b.buffer, 0, words);
+  for (let i = 0; i < words; i++) if (x[i] !== y[i]) return false;
+  for (let i = words * 4; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** What an error says. */
+export function text(error: unknown): string {
+  if (isManifestError(error)) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function difference(found: Uint32Array, wanted: Uint32Array): string {
+  const at = found.findIndex((word, i) => word !== wanted[i]);
+  return `${found.length} words, expected ${wanted.length}; word ${at} is the first that differs`;
+}
