@@ -4,9 +4,10 @@ import { check } from "./commands/check.ts";
 import { compact } from "./commands/compact.ts";
 import { dump } from "./commands/dump.ts";
 import { page } from "./commands/page.ts";
+import { salvage } from "./commands/salvage.ts";
 import { stats } from "./commands/stats.ts";
 import { tail } from "./commands/tail.ts";
 import { unlock } from "./commands/unlock.ts";
 
 /** Every command. */
-export const COMMANDS: readonly CliCommand[] = [check, stats, dump, page, tail, compact, unlock];
+export const COMMANDS: readonly CliCommand[] = [check, stats, dump, page, tail, salvage, compact, unlock];

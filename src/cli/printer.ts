@@ -69,6 +69,8 @@ export function hintOf(error: ManifestErrorFields, file: string | undefined): st
   switch (error.code) {
     case "LOCKED":
       return `waybill unlock ${named} shows the holder`;
+    case "SNAPSHOT_EXPIRED":
+      return "try again, or when the writer has closed the file";
     case "EXISTS":
       return "name a file that does not exist yet";
     default:

@@ -29,7 +29,7 @@ export type {
 } from "./check_types.ts";
 export type { DumpItem, DumpOptions } from "./dump_types.ts";
 export type { Finding, FindingCode, FindingCounts, FindingSeverity, Verdict } from "./finding.ts";
-export { createTarget, openSource } from "./files.ts";
+export { createTarget, discardTarget, openSource } from "./files.ts";
 export type { GenerationSummary, SlotName, SlotReason, SlotSummary } from "./header.ts";
 export type { PageCell, PageDescription, PageKind, PageOptions, PagePointer } from "./page_types.ts";
 export type { SalvagedTable, SalvageFrom, SalvageOptions, SalvageReport } from "./salvage_types.ts";

@@ -1,13 +1,13 @@
 // `check`: what is wrong with the file, finding by finding, and what follows.
-import { checkFile, type CheckLevel, type CheckSummary, type Finding, type FindingSeverity, openSource } from "../../inspect/mod.ts";
+import { checkFile, type CheckLevel, type CheckSummary, openSource } from "../../inspect/mod.ts";
 import { choice } from "../arguments.ts";
 import type { CliCommand, Invocation } from "../command.ts";
-import { ExitCode, isDamage } from "../exit_code.ts";
+import { ExitCode } from "../exit_code.ts";
+import { FindingPrinter } from "../findings.ts";
 import type { Colour } from "../printer.ts";
 import { progressOn } from "../progress.ts";
-import { alignRows, bytesText, countText, printable } from "../text.ts";
+import { alignRows, bytesText, countText } from "../text.ts";
 
-const COLOURS: Readonly<Record<FindingSeverity, Colour>> = { error: "red", warning: "yellow", info: "dim" };
 const FINDINGS = 1000;
 
 /** The command. */
@@ -29,9 +29,7 @@ export const check: CliCommand = {
     const storage = openSource(file, { followSymlink: options.followSymlink === true });
     const progress = progressOn(io.stderr);
     printer.before = progress.clear;
-    let damaged = false;
-    // Findings come inside the check: they are printed in its pauses, in order.
-    let printed = Promise.resolve();
+    const findings = new FindingPrinter(printer);
     let summary: CheckSummary;
     try {
       summary = await checkFile(storage, {
@@ -40,15 +38,12 @@ export const check: CliCommand = {
         signal: io.signal,
         ...(typeof options.cache === "number" ? { cacheBytes: options.cache * 2 ** 20 } : {}),
         onProgress: progress.update,
-        onFinding: (finding) => {
-          damaged ||= isDamage(finding.code);
-          printed = printed.then(() => printFinding(invocation, finding));
-        },
+        onFinding: findings.take,
       });
     } finally {
       progress.end();
       storage.close();
-      await printed;
+      await findings.printed;
     }
     await printSummary(invocation, summary);
     switch (summary.verdict) {
@@ -59,31 +54,10 @@ export const check: CliCommand = {
       case "damaged":
         return ExitCode.damage;
       case "unreadable":
-        return damaged ? ExitCode.damage : ExitCode.failed;
+        return findings.damage ? ExitCode.damage : ExitCode.failed;
     }
   },
 };
-
-async function printFinding({ printer }: Invocation, finding: Finding): Promise<void> {
-  await printer.record("finding", finding);
-  const { severity, code, reason, message, advice } = finding;
-  await printer.text(
-    `${printer.colour(COLOURS[severity], severity)}  ${code} ${reason}${placeText(finding)}`,
-    `  ${printable(message)}`,
-    `  ${printer.colour("dim", printable(advice))}`,
-  );
-}
-
-function placeText({ page, offset, path, table, sequence, group }: Finding): string {
-  const parts: string[] = [];
-  if (page !== undefined) parts.push(`page ${page}`);
-  if (offset !== undefined) parts.push(`offset ${offset}`);
-  if (table !== undefined) parts.push(`table ${printable(table)}`);
-  if (path !== undefined && path.length > 0) parts.push(`path ${path.join(" > ")}`);
-  if (sequence !== undefined) parts.push(`change ${sequence}`);
-  if (group !== undefined) parts.push(`group ${group}`);
-  return parts.length === 0 ? "" : `  ${parts.join(", ")}`;
-}
 
 async function printSummary({ printer }: Invocation, summary: CheckSummary): Promise<void> {
   await printer.record("summary", summary);
