@@ -4,6 +4,7 @@ import type { Stage } from "./stage.ts";
 /** How to get each stage; a process loads only the one that it runs. */
 const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {
   crash: () => import("./crash.ts"),
+  processes: () => import("./processes.ts"),
 };
 
 /** Names of all stages. */

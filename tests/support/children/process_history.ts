@@ -7,6 +7,7 @@ import { writeSync } from "node:fs";
 import process from "node:process";
 import { type DurabilityMode, Manifest } from "../../../mod.ts";
 import { HISTORY, historyOps, historyRows, stageHistory } from "../proof_history.ts";
+import { KILL_SHAPE } from "../processes/random_kill.ts";
 import { checkClean, compareTable, planTable } from "../proof_run.ts";
 import { seeded } from "../random.ts";
 
@@ -24,7 +25,7 @@ say("opened");
 await manifest.createTable(planTable(HISTORY));
 let number = manifest.latestChangeSequence();
 if (number < acked) throw new Error(`${acked} transactions were acknowledged, the file holds ${number}`);
-compareTable(manifest, HISTORY, historyRows(seed, number));
+compareTable(manifest, HISTORY, historyRows(seed, number, KILL_SHAPE));
 for (const [of = "", id = ""] of ids === "" ? [] : ids.split(",").map((text) => text.split(":"))) {
   const resolution = await manifest.resolve(id);
   const wanted = Number(of) <= number ? `applied ${of}` : "not_applied";
@@ -41,7 +42,7 @@ function commit(): Promise<void> {
   const mine = ++number;
   const txn = manifest.begin();
   say(`begin ${mine} ${txn.commitId}`);
-  return stageHistory(txn, historyOps(seed, mine)).commit().then(({ sequence }) => {
+  return stageHistory(txn, historyOps(seed, mine, KILL_SHAPE)).commit().then(({ sequence }) => {
     if (sequence !== mine) throw new Error(`transaction ${mine} became change ${sequence}`);
     if (durability === "none") unsaid = mine;
     else say(`ack ${mine}`);

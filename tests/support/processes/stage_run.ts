@@ -1,0 +1,120 @@
+// Runs cases of the stage in one process, and counts what they covered.
+import type { DurabilityMode } from "../../../mod.ts";
+import type { Locking } from "../../../src/storage/file_lock.ts";
+import type { StageReport } from "../../stages/report.ts";
+import { makeFolder, removeFolder } from "../folder.ts";
+import type { RuntimeName } from "../runtimes.ts";
+import type { ProcessCase } from "./cases.ts";
+import { exactKill } from "./exact_kill.ts";
+import { checkFenced, checkFencedCheckpoint, checkStoppedHolder } from "./fence.ts";
+import { KillPositions } from "./kill_positions.ts";
+import { race } from "./race.ts";
+import { killChain } from "./random_kill.ts";
+import { whyNoStrace } from "./strace.ts";
+import { Successors } from "./successor.ts";
+import { checkTakeover } from "./takeover.ts";
+
+/** Attempts at a call: where a checkpoint runs beside commits, calls come in one order or another. */
+const ATTEMPTS = 3;
+
+/** What the stage counts. */
+export const COUNTS = {
+  exact: "exact kills",
+  random: "random kills",
+  others: "random kills, relaxed and none",
+  takeovers: "lock takeovers",
+  races: "races",
+  fenced: "fenced",
+} as const;
+
+/** Runs cases; keeps what they share. */
+export class ProcessRun {
+  readonly #report: StageReport;
+  readonly #folder = makeFolder();
+  readonly #successors = new Successors();
+  readonly #positions = new Map<RuntimeName, KillPositions>();
+
+  constructor(report: StageReport) {
+    this.#report = report;
+  }
+
+  /** Runs a case; throws when it fails. One that this machine cannot run is skipped. */
+  async run(one: ProcessCase): Promise<void> {
+    const report = this.#report;
+    switch (one.kind) {
+      case "exact":
+        if (this.#traces(COUNTS.exact)) await this.#exact(one.runtime, one.at);
+        return;
+      case "random": {
+        const what = one.mode === "sync" ? COUNTS.random : COUNTS.others;
+        const acknowledged = await killChain(one, this.#folder, (runtime, phase) => {
+          report.count(what);
+          report.cell(`random kills, ${one.mode}: last line`, runtime, phase);
+        });
+        report.count(`acknowledged before random kills, ${one.mode as DurabilityMode}`, acknowledged);
+        return;
+      }
+      case "takeover":
+        await checkTakeover(one.first, one.second, this.#folder);
+        report.count(COUNTS.takeovers);
+        return;
+      case "race": {
+        const { races, named, killed } = await race(this.#folder, one.wins, one.ways.split(",") as Locking[]);
+        report.count(COUNTS.races, races);
+        report.count("refusals that named the holder", named);
+        report.count("holders killed in races", killed);
+        return;
+      }
+      case "stopped":
+        await checkStoppedHolder(one.first, one.second, this.#folder);
+        report.count("stopped holders that kept their lock");
+        return;
+      case "fenced":
+        if (one.place !== "idle" && !this.#traces(COUNTS.fenced)) return;
+        await checkFenced(one.first, one.second, one.place, this.#folder);
+        report.count(COUNTS.fenced);
+        report.cell("fenced", one.first, one.place);
+        return;
+      case "fenced-checkpoint":
+        if (!this.#traces(COUNTS.fenced)) return;
+        await checkFencedCheckpoint(one.first, one.second, one.copy, one.checkpoints, this.#folder);
+        report.count(COUNTS.fenced);
+        report.cell("fenced", one.first, `before meta copy ${one.copy + 1}`);
+        return;
+    }
+  }
+
+  #traces(count: string): boolean {
+    const why = whyNoStrace();
+    if (why !== "") this.#report.skip(count, why);
+    return why === "";
+  }
+
+  async #exact(runtime: RuntimeName, at: number): Promise<void> {
+    const report = this.#report;
+    let positions = this.#positions.get(runtime);
+    if (positions === undefined) {
+      positions = await KillPositions.learn(runtime, this.#folder);
+      this.#positions.set(runtime, positions);
+    }
+    if (at > positions.count) throw new Error(`the workload has ${positions.count} calls on ${runtime}, none is number ${at}`);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const kill = await exactKill(runtime, positions, at, this.#folder, this.#successors);
+      if (kill.at === at) {
+        report.count(COUNTS.exact);
+        report.cell("exact kills: phase", runtime, kill.phase);
+        report.cell("exact kills: call", runtime, kill.call);
+        report.cell("exact kills: next process", `${runtime}, then ${kill.successor}`, kill.outcome);
+        return;
+      }
+      // A kill all the same, at another call than was asked for: checked, and not counted.
+      report.count("kills beside their call, or not at all");
+    }
+  }
+
+  /** Ends what was started. */
+  async close(): Promise<void> {
+    await this.#successors.close();
+    removeFolder(this.#folder);
+  }
+}
