@@ -1,9 +1,9 @@
 // Every call of a command that only reads.
 import { COMMANDS } from "../../src/cli/commands.ts";
 
-/** Arguments behind the name of the command and the file. */
+/** Arguments behind the name of the command and the file; the last are the most thorough. */
 const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  check: [["--level", "header"], [], ["--level", "deep"], ["--level", "deep", "--json"]],
+  check: [["--level", "header"], [], ["--level", "deep", "--json"], ["--level", "deep"]],
   stats: [[], ["--json"]],
   tail: [["--no-follow"], ["--no-follow", "--values", "--json"]],
   dump: [[], ["--values"], ["--values", "--json"]],
@@ -14,11 +14,11 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 /** The commands that write. */
 const WRITE: readonly string[] = ["compact", "unlock"];
 
-/** All arguments of every call that only reads. */
-export function readingCalls(file: string): string[][] {
+/** All arguments of every call that only reads; `brief`: of each command one. */
+export function readingCalls(file: string, brief = false): string[][] {
   return COMMANDS.filter(({ name }) => !WRITE.includes(name)).flatMap(({ name }) => {
     const calls = CALLS[name];
     if (calls === undefined) throw new Error(`no calls of ${name}: add them here`);
-    return calls.map((rest) => [name, file, ...rest]);
+    return (brief ? calls.slice(-1) : calls).map((rest) => [name, file, ...rest]);
   });
 }
