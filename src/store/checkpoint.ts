@@ -81,6 +81,11 @@ export class Checkpointer {
     return this.#work !== undefined && !this.#work.placed;
   }
 
+  /** Whether a meta slot may name the state that is being made durable: its first copy was tried. */
+  get named(): boolean {
+    return this.#work !== undefined && this.#work.step > 0;
+  }
+
   /** Whether the journal will start over when the one that runs, or is stalled, is done: no group may be written before. */
   get restarts(): boolean {
     return this.#work !== undefined && this.#work.restart;

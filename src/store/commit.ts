@@ -8,14 +8,14 @@
 // what is reported as not applied is in no journal block; behind a failed sync nothing is written any more. Where a group is cut and when a checkpoint begins
 // follow from the commits alone, never from time, as long as syncs are made inside the turn.
 import { CTRL_TREE, OK } from "../../assembly/format.ts";
-import { invariant, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import { type ErrorCode, invariant, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
 import type { Checkpointer, CheckpointOptions } from "./checkpoint.ts";
 import { CommitIds, parseCommitId } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
 import { Gatherer } from "./gatherer.ts";
 import type { Position } from "./journal.ts";
-import { eraseGroup, fence, isLost, reserveSpace, writeGroup } from "./order.ts";
+import { eraseGroup, fence, holdsGroup, isLost, reserveSpace, writeGroup } from "./order.ts";
 import type { Registry } from "./registry.ts";
 import { RelaxedSync } from "./relaxed.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -29,11 +29,20 @@ const RUN_BYTES = 1 << 20;
 /** Pages of dropped tables that a checkpoint frees. Not a share of the cache: its size never decides where pages go. */
 const DROP_PAGES = 512;
 
+/** What a medium answers that has not taken anything. */
+const REFUSALS: readonly ErrorCode[] = ["NO_SPACE", "QUOTA", "PERMISSION", "READ_ONLY_MEDIUM"];
+
 /** A group that is written but not durable yet. */
 interface Flying {
   readonly items: readonly (Pending | undefined)[];
   readonly version: number;
   readonly group: number;
+}
+
+/** The error of a commit that is certainly not applied, and with which writing ends. */
+function ending(cause: ManifestErrorFields): ManifestError {
+  const { code, message, detail } = cause;
+  return new ManifestError(code, message, { cause, detail, handle: "read_only", retryable: false });
 }
 
 interface Waiter {
@@ -168,12 +177,15 @@ export class Committer {
     }
     try {
       this.#gathered.apply(item);
-    } catch (error) {
-      if (this.#core.ended) {
-        item.fail(error);
-        return this.failAll(this.#core.ended);
+    } catch (cause) {
+      const items = [...this.#gathered.items, item];
+      const error = this.#core.io.trap(cause);
+      try {
+        if (!this.#core.ended) this.#gathered.applyWithout(item, error);
+      } catch (again) {
+        this.#core.io.trap(again);
       }
-      this.#gathered.applyWithout(item, error);
+      if (this.#core.ended) return this.failAll(this.#core.ended, [], items);
     }
     this.#schedule();
   }
@@ -195,7 +207,7 @@ export class Committer {
     if (this.#flying || this.#undoing || this.#core.failure || this.#core.ended) return;
     if (this.#gathered.length === 0) return this.#boundary();
     const items = this.#gathered.leave();
-    this.#leaving = items;
+    this.#leaving = [];
     if (this.#core.options.durability === "none") this.#closeUnwritten(items);
     else this.#closeWritten(items);
   }
@@ -231,7 +243,7 @@ export class Committer {
     invariant(position, "a group was gathered that the journal has no room for");
     let version: number;
     try {
-      writeGroup(core, position, items[0]!.frame);
+      writeGroup(core, position, items[0]!.frame, () => this.#leaving = items);
       version = this.#seal();
     } catch (error) {
       return this.#groupFailed(items, error, position, blocks);
@@ -292,10 +304,11 @@ export class Committer {
     this.#armIdle();
   }
 
-  /** Writing or sealing a group failed. Unless its blocks can be erased, its outcome is unknown. */
-  #groupFailed(items: (Pending | undefined)[], error: unknown, position: Position | undefined, blocks: number): void {
+  /** Writing or sealing a group failed. Unless its blocks can be erased, or none of them was written, its outcome is unknown. */
+  #groupFailed(items: (Pending | undefined)[], cause: unknown, position: Position | undefined, blocks: number): void {
     const core = this.#core;
-    if (core.ended) return this.failAll(error, items);
+    const error = core.io.trap(cause);
+    if (core.ended) return this.failAll(error, [], items); // those that may be in the file are told so already
     if (isLost(error)) {
       // Found out before anything was written.
       for (const item of items) item?.fail(error);
@@ -311,11 +324,26 @@ export class Committer {
         this.#dropGroup(items, error);
       }).catch((failure) => {
         this.#undoing = false;
-        this.failAll(failure, items);
+        this.#notErased(items, error, failure, position!, blocks);
       });
     } catch (failure) {
-      this.failAll(failure, items);
+      this.#notErased(items, error, failure, position!, blocks);
     }
+  }
+
+  /** The blocks of a failed group could not be erased. A medium that has refused them whole holds none of them, and there is nothing to erase. */
+  #notErased(items: (Pending | undefined)[], error: unknown, failure: unknown, position: Position, blocks: number): void {
+    const core = this.#core;
+    const refused = isManifestError(error) && isManifestError(failure) && REFUSALS.includes(error.code) && REFUSALS.includes(failure.code);
+    try {
+      if (!refused || holdsGroup(core, position, blocks)) return this.failAll(failure, items);
+    } catch (unreadable) {
+      return this.failAll(core.ended ?? unreadable, items);
+    }
+    if (error.kind === "unavailable") return this.#dropGroup(items, error); // there may be room again
+    this.#leaving = [];
+    for (const item of items) item?.fail(ending(error));
+    this.failAll(error);
   }
 
   #dropGroup(items: (Pending | undefined)[], error: unknown): void {
@@ -352,8 +380,7 @@ export class Committer {
     invariant(!stuck || !this.#core.journal.empty || this.#checkpointer.stalled, "an empty journal has no room for a commit");
     if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
     else if (this.#exclusive) {
-      const item = this.#exclusive;
-      this.#commitExclusive(item).catch((error) => this.failAll(this.#core.io.trap(error), [item]));
+      this.#commitExclusive(this.#exclusive).catch((error) => this.failAll(this.#core.io.trap(error)));
     }
     this.#admitWaiting();
   }
@@ -464,8 +491,9 @@ export class Committer {
       grow = this.#reserve();
       version = this.#seal();
     } catch (error) {
+      const known = this.#core.io.trap(error);
       if (!this.#core.ended) this.#gathered.discard();
-      item.fail(error);
+      item.fail(known);
       this.#core.onProgress();
       this.#exclusiveEnded();
       return;
@@ -476,8 +504,11 @@ export class Committer {
     try {
       await this.#checkpointer.start({ grow, force: true });
     } catch (error) {
-      // The version is sealed and half way into the file: only opening again tells whether it is there.
-      this.failAll(error, [item]);
+      // The version is sealed, so this handle cannot go on without it. Whether it is in the file only opening again tells, unless no meta slot can name it.
+      const core = this.#core;
+      const known = core.io.trap(error);
+      if (!core.ended && !this.#checkpointer.named && isManifestError(known) && known.outcome === "not_applied") item.fail(ending(known));
+      this.failAll(known);
       return;
     }
     this.#core.publish(version);
@@ -628,8 +659,8 @@ export class Committer {
     }
   }
 
-  /** Ends writing: what may be in the file has an unknown outcome, everything else is not applied. */
-  failAll(cause: unknown, written: readonly (Pending | undefined)[] = []): void {
+  /** Ends writing: what may be in the file (`written` among it) has an unknown outcome, everything else (`unwritten` among it) is not applied. */
+  failAll(cause: unknown, written: readonly (Pending | undefined)[] = [], unwritten: readonly (Pending | undefined)[] = []): void {
     const core = this.#core;
     const error: ManifestErrorFields = isManifestError(cause)
       ? cause
@@ -637,16 +668,18 @@ export class Committer {
     const first = core.failure === undefined;
     core.failure ??= error;
     this.stopTimers();
-    const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, this.#exclusiveRunning ? this.#exclusive : undefined];
+    // A batch beyond the journal is in no file before a meta slot names it.
+    const named = this.#exclusiveRunning && (this.#checkpointer.named || error.code === "SYNC_FAILED");
+    const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, named ? this.#exclusive : undefined];
     this.#leaving = [];
     this.#flying = undefined;
     for (const item of unknown) item?.fail(this.#unknown(error, item));
-    const refused = [...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
+    const refused = [...unwritten, ...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
     this.#gathered.leave();
     this.#exclusive = undefined;
     for (const item of refused) {
       item?.fail(
-        new ManifestError("READ_ONLY", "Cannot commit: an earlier write failed; close and open again", {
+        core.ended ?? new ManifestError("READ_ONLY", "Cannot commit: an earlier write failed; close and open again", {
           cause: error,
           handle: "read_only",
         }),

@@ -8,7 +8,7 @@
 //
 // Invariants: pages are durable before the meta that names them; nothing is written while a half-written meta slot is left; growth is durable before it is used; of each pair of copies one is readable at every moment;
 // a failed sync is never retried.
-import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, DONE, META_BYTES } from "../../assembly/format.ts";
+import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, CTRL_OUT_PAGE, DONE, META_BYTES, OK } from "../../assembly/format.ts";
 import { fail, isManifestError, ManifestError } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { Position } from "./journal.ts";
@@ -52,8 +52,8 @@ export function fence(core: Core): void {
   }
 }
 
-/** Seals the gathered group and writes it at a place found before. Returns its blocks. */
-export function writeGroup(core: Core, position: Position, firstFrame: number): number {
+/** Seals the gathered group and writes it at a place found before. `writing` is called before anything is written. Returns its blocks. */
+export function writeGroup(core: Core, position: Position, firstFrame: number, writing: () => void): number {
   const { kernel, journal, options } = core;
   if (options.durability === "sync") checkClaim(core);
   else fence(core);
@@ -61,6 +61,7 @@ export function writeGroup(core: Core, position: Position, firstFrame: number): 
   if (status === DONE) fail("INVARIANT", "Cannot commit: the group holds no frame");
   const at = kernel.word(CTRL_OUT_AT);
   const blocks = kernel.word(CTRL_OUT_COUNT);
+  writing();
   core.file.write(journal.offset(position), kernel.u8.subarray(at, at + blocks * BLOCK_SIZE));
   return blocks;
 }
@@ -70,6 +71,24 @@ export function eraseGroup(core: Core, position: Position, blocks: number): void
   const at = core.journal.offset(position);
   writeZeros(core.file, at, at + blocks * BLOCK_SIZE);
   return core.file.syncing ? core.file.syncLater() : core.file.sync();
+}
+
+/** Whether any block of the group that was to be written at a place is there, as the storage shows it. */
+export function holdsGroup(core: Core, position: Position, blocks: number): boolean {
+  const { kernel, journal, file } = core;
+  const x = kernel.exports;
+  const at = x.journalBuffer(blocks * BLOCK_SIZE) >>> 0;
+  if (at === 0) return true;
+  try {
+    file.read(journal.offset(position), kernel.u8.subarray(at, at + blocks * BLOCK_SIZE));
+    for (let i = 0; i < blocks; i++) {
+      if (x.blockPeek(at + i * BLOCK_SIZE) !== OK) continue;
+      if (kernel.word(CTRL_OUT_PAGE) === core.epoch && x.peekGroup() === journal.nextGroup) return true;
+    }
+    return false;
+  } finally {
+    x.journalBuffer(0);
+  }
 }
 
 /**

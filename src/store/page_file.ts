@@ -156,10 +156,8 @@ export class PageFile {
     const since = this.#environment.monotonic();
     // What is written while it runs may not be covered.
     const covers = this.#changes;
-    const running = this.storage.syncAsync();
-    this.#inFlight = running;
     try {
-      await running;
+      await (this.#inFlight = this.storage.syncAsync());
     } catch (cause) {
       throw this.#failed(cause);
     } finally {

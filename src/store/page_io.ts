@@ -93,11 +93,18 @@ export class PageIo {
     return fail("INVARIANT", `Cannot ${action}: the engine asks for pages without end`);
   }
 
-  /** A trap of the kernel becomes CORE_TRAP and ends it; other errors pass. */
-  trap(error: unknown): unknown {
+  /**
+   * A trap of the kernel becomes CORE_TRAP and ends it; other errors pass. The call that it stops is not applied: whose commit may be in the file is told so by who wrote it. `callbacks`: code of others ran, whose RangeErrors are no
+   * overflow of the kernel's stack.
+   */
+  trap(error: unknown, callbacks = false): unknown {
     if (isManifestError(error) || !(error instanceof Error)) return error;
-    if (error.name !== "RuntimeError" && error.constructor.name !== "RuntimeError" && !(error instanceof RangeError)) return error;
-    const trapped = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause: error });
+    const trap = error.name === "RuntimeError" || error.constructor.name === "RuntimeError";
+    if (!trap && (callbacks || !(error instanceof RangeError))) return error;
+    const trapped = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", {
+      cause: error,
+      outcome: "not_applied",
+    });
     this.trapped = trapped;
     this.onTrap(trapped);
     return trapped;
