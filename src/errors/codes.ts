@@ -139,6 +139,6 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   // config
   RUNTIME_UNSUPPORTED: ["config", false, "closed"],
   // internal
-  CORE_TRAP: ["internal", false, "closed", "unknown"],
+  CORE_TRAP: ["internal", false, "closed"],
   INVARIANT: ["internal", false, "closed", "unknown"],
 };

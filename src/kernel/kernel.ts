@@ -2,12 +2,16 @@
 //
 // Only the files of this folder touch WebAssembly. Growing detaches every view, which then has length 0 and is renewed on the next use: use `kernel.u8`,
 // `kernel.u32` and `kernel.f64` afresh after each call and never keep one.
+import type { ManifestError } from "../errors.ts";
 import type { KernelExports } from "./abi.ts";
+import { guarded } from "./guard.ts";
 
 /** One instance of the kernel with views of its memory. */
 export class Kernel {
   /** The exported functions; see `abi.ts`. */
   readonly exports: KernelExports;
+  /** Called with the error of a trap, which every call throws from then on. */
+  onTrap: (error: ManifestError) => void = () => {};
   readonly #memory: WebAssembly.Memory;
   #u8: Uint8Array;
   #u32: Uint32Array;
@@ -18,7 +22,7 @@ export class Kernel {
 
   constructor(module: WebAssembly.Module) {
     const instance = new WebAssembly.Instance(module, {});
-    this.exports = instance.exports as unknown as KernelExports;
+    this.exports = guarded(instance.exports, (error) => this.onTrap(error));
     this.#memory = instance.exports.memory as WebAssembly.Memory;
     const { buffer } = this.#memory;
     this.#u8 = new Uint8Array(buffer);

@@ -72,11 +72,13 @@ export class Committer {
   readonly #onDurable: () => void;
   readonly #gathered: Gatherer;
   #flying: Flying | undefined;
-  /** The last group that was closed: settled, or its outcome is unknown if something breaks now. */
+  /** The last group that was closed: settled, or lost if something breaks now; then its outcome is unknown if anything of it was written. */
   #leaving: readonly (Pending | undefined)[] = [];
+  #leavingWritten = false;
   /** Encoded in the kernel, too large for the journal. */
   #exclusive: Pending | undefined;
   #exclusiveRunning = false;
+  #exclusiveDurable = false;
   /** A failed group is being erased. */
   #undoing = false;
   #scheduled = false;
@@ -134,7 +136,7 @@ export class Committer {
       }
       return item.promise;
     } catch (error) {
-      return Promise.reject(this.#core.io.trap(error));
+      return Promise.reject(error);
     }
   }
 
@@ -143,7 +145,7 @@ export class Committer {
     try {
       body();
     } catch (error) {
-      this.failAll(this.#core.io.trap(error));
+      this.failAll(error);
     }
   }
 
@@ -177,13 +179,12 @@ export class Committer {
     }
     try {
       this.#gathered.apply(item);
-    } catch (cause) {
+    } catch (error) {
       const items = [...this.#gathered.items, item];
-      const error = this.#core.io.trap(cause);
       try {
         if (!this.#core.ended) this.#gathered.applyWithout(item, error);
       } catch (again) {
-        this.#core.io.trap(again);
+        if (!this.#core.ended) throw again;
       }
       if (this.#core.ended) return this.failAll(this.#core.ended, [], items);
     }
@@ -207,7 +208,8 @@ export class Committer {
     if (this.#flying || this.#undoing || this.#core.failure || this.#core.ended) return;
     if (this.#gathered.length === 0) return this.#boundary();
     const items = this.#gathered.leave();
-    this.#leaving = [];
+    this.#leaving = items;
+    this.#leavingWritten = false;
     if (this.#core.options.durability === "none") this.#closeUnwritten(items);
     else this.#closeWritten(items);
   }
@@ -243,7 +245,7 @@ export class Committer {
     invariant(position, "a group was gathered that the journal has no room for");
     let version: number;
     try {
-      writeGroup(core, position, items[0]!.frame, () => this.#leaving = items);
+      writeGroup(core, position, items[0]!.frame, () => this.#leavingWritten = true);
       version = this.#seal();
     } catch (error) {
       return this.#groupFailed(items, error, position, blocks);
@@ -279,7 +281,7 @@ export class Committer {
       this.#landed(flying);
     }).catch((error) => {
       this.#flying = undefined;
-      this.failAll(this.#core.io.trap(error), items);
+      this.failAll(error, items);
     });
   }
 
@@ -305,10 +307,9 @@ export class Committer {
   }
 
   /** Writing or sealing a group failed. Unless its blocks can be erased, or none of them was written, its outcome is unknown. */
-  #groupFailed(items: (Pending | undefined)[], cause: unknown, position: Position | undefined, blocks: number): void {
+  #groupFailed(items: (Pending | undefined)[], error: unknown, position: Position | undefined, blocks: number): void {
     const core = this.#core;
-    const error = core.io.trap(cause);
-    if (core.ended) return this.failAll(error, [], items); // those that may be in the file are told so already
+    if (core.ended) return this.failAll(error);
     if (isLost(error)) {
       // Found out before anything was written.
       for (const item of items) item?.fail(error);
@@ -380,7 +381,7 @@ export class Committer {
     invariant(!stuck || !this.#core.journal.empty || this.#checkpointer.stalled, "an empty journal has no room for a commit");
     if (asked || stuck || this.#pressed() || (this.#exclusive && this.#checkpointer.stalled)) this.#startCheckpoint();
     else if (this.#exclusive) {
-      this.#commitExclusive(this.#exclusive).catch((error) => this.failAll(this.#core.io.trap(error)));
+      this.#commitExclusive(this.#exclusive).catch((error) => this.failAll(error));
     }
     this.#admitWaiting();
   }
@@ -394,9 +395,8 @@ export class Committer {
         if (io.run(() => kernel.exports.groupSeal(), "tidy up") === OK) this.#core.publish(kernel.word(CTRL_TREE));
         resolve(status);
       } catch (error) {
-        const known = io.trap(error);
         if (!this.#core.ended) kernel.exports.groupDiscard();
-        reject(known);
+        reject(error);
       }
     }
   }
@@ -428,7 +428,7 @@ export class Committer {
         this.#boundary();
       });
     }, (error) => {
-      this.#guarded(() => this.#checkpointFailed(this.#core.io.trap(error), waiters));
+      this.#guarded(() => this.#checkpointFailed(error, waiters));
     });
   }
 
@@ -454,9 +454,8 @@ export class Committer {
         }
       }
     } catch (error) {
-      const known = io.trap(error);
       if (!this.#core.ended) kernel.exports.groupDiscard();
-      return Promise.reject(known);
+      return Promise.reject(error);
     }
     return this.#checkpointer.start(options);
   }
@@ -491,9 +490,8 @@ export class Committer {
       grow = this.#reserve();
       version = this.#seal();
     } catch (error) {
-      const known = this.#core.io.trap(error);
       if (!this.#core.ended) this.#gathered.discard();
-      item.fail(known);
+      item.fail(error);
       this.#core.onProgress();
       this.#exclusiveEnded();
       return;
@@ -506,11 +504,11 @@ export class Committer {
     } catch (error) {
       // The version is sealed, so this handle cannot go on without it. Whether it is in the file only opening again tells, unless no meta slot can name it.
       const core = this.#core;
-      const known = core.io.trap(error);
-      if (!core.ended && !this.#checkpointer.named && isManifestError(known) && known.outcome === "not_applied") item.fail(ending(known));
-      this.failAll(known);
+      if (!core.ended && !this.#checkpointer.named && isManifestError(error) && error.outcome === "not_applied") item.fail(ending(error));
+      this.failAll(error);
       return;
     }
+    this.#exclusiveDurable = true;
     this.#core.publish(version);
     this.#deliver([item]);
     if (this.#core.durableSequence !== before) this.#onDurable();
@@ -531,7 +529,7 @@ export class Committer {
 
   #exclusiveEnded(): void {
     this.#exclusive = undefined;
-    this.#exclusiveRunning = false;
+    this.#exclusiveRunning = this.#exclusiveDurable = false;
     this.#boundary();
   }
 
@@ -669,12 +667,18 @@ export class Committer {
     core.failure ??= error;
     this.stopTimers();
     // A batch beyond the journal is in no file before a meta slot names it.
-    const named = this.#exclusiveRunning && (this.#checkpointer.named || error.code === "SYNC_FAILED");
-    const unknown = [...written, ...(this.#flying?.items ?? []), ...this.#leaving, named ? this.#exclusive : undefined];
+    const named = this.#exclusiveRunning && (this.#exclusiveDurable || this.#checkpointer.named || error.code === "SYNC_FAILED");
+    const unknown = [
+      ...written,
+      ...(this.#flying?.items ?? []),
+      ...(this.#leavingWritten ? this.#leaving : []),
+      named ? this.#exclusive : undefined,
+    ];
+    const unwrittenGroup = this.#leaving;
     this.#leaving = [];
     this.#flying = undefined;
     for (const item of unknown) item?.fail(this.#unknown(error, item));
-    const refused = [...unwritten, ...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
+    const refused = [...unwritten, ...unwrittenGroup, ...this.#gathered.items, this.#exclusive, ...this.#queue.drain()];
     this.#gathered.leave();
     this.#exclusive = undefined;
     for (const item of refused) {

@@ -75,7 +75,7 @@ export class Gatherer {
       this.#bodyLength = kernel.word(CTRL_OUT_COUNT);
       return true;
     } catch (error) {
-      item.fail(io.trap(error, true));
+      item.fail(error);
       return false;
     } finally {
       this.staging = false;

@@ -1,7 +1,7 @@
 // The loops around kernel calls: what a call asks for is read or written, then the call is made again.
 //
 // Invariants: a page is handed to the kernel whole and verified there; a page that could not be read is given up before the error leaves; a freeze never writes
-// where spilled pages lie; after a trap no call is made any more.
+// where spilled pages lie.
 import {
   CTRL_NEED_AT,
   CTRL_NEED_PAGE,
@@ -21,7 +21,7 @@ import {
   NOT_FOUND,
   OK,
 } from "../../assembly/format.ts";
-import { fail, isManifestError, ManifestError, type ManifestErrorFields } from "../errors.ts";
+import { fail, type ManifestErrorFields } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PageFile } from "./page_file.ts";
 import { statusError } from "./status.ts";
@@ -42,8 +42,6 @@ export class PageIo {
   pageReads = 0;
   /** Pages spilled since opening. */
   pageSpills = 0;
-  /** Called with the error of a trap: the kernel is lost. */
-  onTrap: (error: ManifestError) => void = () => {};
   /** Seals and writes some frozen pages when a checkpoint is under way: they cannot be spilled. Whether it did. */
   assist: () => boolean = () => false;
   /** Turns the error of a damaged page into what it means here (read-only beside a writer: an expired snapshot). */
@@ -67,12 +65,7 @@ export class PageIo {
   /** Makes a kernel call until it succeeds; returns its status: OK, NOT_FOUND, DONE or MORE. Throws everything else. */
   run(call: () => number, action: string): number {
     if (this.trapped) throw this.trapped;
-    let status: number;
-    try {
-      status = call();
-    } catch (error) {
-      throw this.trap(error);
-    }
+    const status = call();
     return status <= NOT_FOUND ? status : this.resume(status, call, action);
   }
 
@@ -80,34 +73,13 @@ export class PageIo {
   resume(status: number, call: () => number, action: string): number {
     for (let tries = 0; tries < RETRIES_MAX; tries++) {
       if (status === OK || status === NOT_FOUND || status === DONE || status === MORE) return status;
-      try {
-        if (status === NEED_PAGE) this.#readPage(action);
-        else if (status === NEED_ROOM) this.#spill(action);
-        else if (status === NEED_RUN) this.#writeRun();
-        else throw this.onDamage(statusError(this.#kernel, status, action));
-        status = call();
-      } catch (error) {
-        throw this.trap(error);
-      }
+      if (status === NEED_PAGE) this.#readPage(action);
+      else if (status === NEED_ROOM) this.#spill(action);
+      else if (status === NEED_RUN) this.#writeRun();
+      else throw this.onDamage(statusError(this.#kernel, status, action));
+      status = call();
     }
     return fail("INVARIANT", `Cannot ${action}: the engine asks for pages without end`);
-  }
-
-  /**
-   * A trap of the kernel becomes CORE_TRAP and ends it; other errors pass. The call that it stops is not applied: whose commit may be in the file is told so by who wrote it. `callbacks`: code of others ran, whose RangeErrors are no
-   * overflow of the kernel's stack.
-   */
-  trap(error: unknown, callbacks = false): unknown {
-    if (isManifestError(error) || !(error instanceof Error)) return error;
-    const trap = error.name === "RuntimeError" || error.constructor.name === "RuntimeError";
-    if (!trap && (callbacks || !(error instanceof RangeError))) return error;
-    const trapped = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", {
-      cause: error,
-      outcome: "not_applied",
-    });
-    this.trapped = trapped;
-    this.onTrap(trapped);
-    return trapped;
   }
 
   #readPage(action: string): void {

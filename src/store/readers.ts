@@ -67,7 +67,7 @@ export class Readers {
   #close(transaction: ReadTransaction): void {
     if (!this.#open.delete(transaction) && !this.#own.delete(transaction)) return;
     transaction.end();
-    this.#kernel.exports.versionUnpin(transaction.version);
+    if (!this.#context.io.trapped) this.#kernel.exports.versionUnpin(transaction.version);
     if (this.#open.size === 0) this.onLast?.();
   }
 

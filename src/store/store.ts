@@ -120,11 +120,12 @@ export class Store {
     io.assist = () => this.#checkpointer.assist();
     this.#committer = new Committer(core, this.#checkpointer, this.#registry, () => this.#notify());
     core.onPublish = () => {
-      this.#published?.close();
+      const before = this.#published;
       this.#published = undefined;
+      before?.close();
     };
-    io.onTrap = (error) => {
-      core.ended = error;
+    kernel.onTrap = (error) => {
+      core.ended = io.trapped = file.failure = error; // nothing reaches the storage from here on
       this.#committer.failAll(error);
     };
   }
@@ -583,14 +584,17 @@ export class Store {
       if (!this.readOnly && !core.ended) await this.#committer.checkpoint({ clean: true });
     } finally {
       this.#committer.stopTimers();
-      if (!core.ended) this.#readers.closeAll();
-      core.ended ??= this.#closedError("use the store");
-      core.io.trapped ??= core.ended;
-      this.#committer.end(core.ended);
-      this.#published = undefined;
-      this.#listeners.clear();
-      core.lock?.release();
-      letGo(this.#holding);
+      try {
+        if (!core.ended) this.#readers.closeAll();
+      } finally {
+        core.ended ??= this.#closedError("use the store");
+        core.io.trapped ??= core.ended;
+        this.#committer.end(core.ended);
+        this.#published = undefined;
+        this.#listeners.clear();
+        core.lock?.release();
+        letGo(this.#holding);
+      }
     }
   }
 

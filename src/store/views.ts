@@ -168,7 +168,7 @@ export class Scan {
     this.#open = false;
     this.rows = 0;
     this.#view.scans.delete(this);
-    this.#context.kernel.exports.scanClose(this.#handle);
+    if (!this.#context.io.trapped) this.#context.kernel.exports.scanClose(this.#handle);
   }
 
   /** Closes it. */
@@ -213,7 +213,7 @@ export class Tree {
 
   /** Releases the kernel's handle. Only for the view that opened it. */
   release(): void {
-    this.#exports.treeClose(this.#handle);
+    if (!this.#context.io.trapped) this.#exports.treeClose(this.#handle);
   }
 
   #found(status: number): boolean {
@@ -247,12 +247,7 @@ export class Tree {
   #lookTyped(codec: number, tapeAt: number): boolean {
     const view = this.#view;
     if (view.ended || this.#context.io.trapped) view.check();
-    let status: number;
-    try {
-      status = this.#exports.treeGetTyped(this.#handle, codec, tapeAt);
-    } catch (error) {
-      throw this.#context.io.trap(error);
-    }
+    let status = this.#exports.treeGetTyped(this.#handle, codec, tapeAt);
     if (status > NOT_FOUND) {
       status = this.#context.io.resume(status, () => this.#exports.treeGetTyped(this.#handle, codec, tapeAt), "read a row");
     }

@@ -48,6 +48,8 @@ export class FaultPlan {
   failed = 0;
   /** Every call so far, when kept. */
   calls: FaultKind[] | undefined;
+  /** Hears of every write that is passed on. */
+  onWrite: (at: number, from: Uint8Array) => void = () => {};
 
   constructor(fault?: Fault) {
     this.fault = fault;
@@ -136,7 +138,10 @@ export class FaultyStorage extends WrappedStorage {
     return super.read(at, into);
   }
   override write(at: number, from: Uint8Array): void {
-    if (!this.#fails("write")) return super.write(at, from);
+    if (!this.#fails("write")) {
+      this.#plan.onWrite(at, from);
+      return super.write(at, from);
+    }
     const part = Math.floor(from.length * (this.fault!.part ?? 0));
     if (part > 0) super.write(at, from.subarray(0, part));
     throw this.#error("write", at, from.length);

@@ -98,9 +98,15 @@ function damagedRow(what: string, body: string, damage: (image: Uint8Array, at: 
 }
 
 /** A provocation on a manifest that was made with a sound kernel and is opened with another one. */
-function reopened(what: string, call: (manifest: Manifest) => unknown, wasm: WebAssembly.Module): Provocation {
+function reopened(
+  what: string,
+  call: (manifest: Manifest) => unknown,
+  wasm: WebAssembly.Module,
+  outcome?: Provocation["outcome"],
+): Provocation {
   return {
     what,
+    ...outcome === undefined ? {} : { outcome },
     provoke: async () => {
       const manifest = await Manifest.open(new MemoryStorage(await closedImage()), options({ wasm }));
       try {
@@ -282,7 +288,7 @@ export const DAMAGE: Provocations = {
   ],
   CORE_TRAP: [
     reopened("a trap before anything is written", (manifest) => put(manifest, 1), kernelThatTraps("txnEncode")),
-    reopened("a trap behind the write of the group", (manifest) => put(manifest, 1), kernelThatTraps("groupSeal")),
+    reopened("a trap behind the write of the group", (manifest) => put(manifest, 1), kernelThatTraps("groupSeal"), "unknown"),
   ],
   INVARIANT: [
     reopened("a kernel that answers what it cannot answer", (manifest) => put(manifest, 1), kernelThatAnswers("journalEncode", DONE)),

@@ -1,0 +1,103 @@
+// Stage T6: the kernel stays in its memory, agrees with other implementations, and is thrown away when it traps.
+import { differential } from "../support/containment/differential.ts";
+import { leftovers } from "../support/containment/leftovers.ts";
+import { runTrap, TRAP_WORKLOADS, trapCalls } from "../support/containment/trap_run.ts";
+import type { Seen } from "../support/io_errors/subject.ts";
+import { isMine, type Stage, type StageRun } from "./stage.ts";
+
+const CALLS = "differential calls";
+const POINTS = "trap points";
+/** Calls of a function that trap in one workload: the first three, then every second as far. */
+const GATE_POINTS = 7;
+const GATE_ROUNDS = 1200;
+
+async function traps(run: StageRun): Promise<void> {
+  const { report, seed, size } = run;
+  const functions = new Set<string>();
+  let number = 0;
+  for (const name of TRAP_WORKLOADS) {
+    const calls = await trapCalls(name, seed);
+    const seen: Seen = new Map();
+    for (const [fn, count] of calls) {
+      functions.add(fn);
+      const most = size === "gate" ? GATE_POINTS : 24;
+      for (let call = 1, point = 0; call <= count && point < most; call = call < 3 ? call + 1 : Math.ceil(call * 1.7), point++) {
+        if (!isMine(run, number++)) continue;
+        const after = (point + seed) % 2 === 1;
+        try {
+          const { outcomes, where } = await runTrap(name, { name: fn, call, after }, seed, seen);
+          report.cell("traps", name, where);
+          for (const [outcome, commits] of Object.entries(outcomes)) if (commits > 0) report.cell("commits", name, outcome, commits);
+        } catch (error) {
+          const text = `${name}, trap ${after ? "behind" : "before"} call ${call} of ${fn}, seed ${seed}: ${describe(error)}`;
+          report.fail(text, { what: "trap", workload: name, fn, call, after: after ? 1 : 0, seed });
+        }
+        report.count(POINTS);
+      }
+    }
+  }
+  if (run.part === 0) report.count("exported functions that trap", functions.size);
+}
+
+async function comparisons(run: StageRun): Promise<void> {
+  const { report, size } = run;
+  const first = size === "gate" ? 0 : run.seed * 8 * GATE_ROUNDS;
+  const rounds = size === "gate" ? GATE_ROUNDS : 8 * GATE_ROUNDS;
+  for (let seed = first; seed < first + rounds; seed++) {
+    if (!isMine(run, seed)) continue;
+    try {
+      for (const [what, calls] of Object.entries(await differential(seed))) {
+        report.cell("calls compared", what, "calls", calls);
+        report.count(CALLS, calls);
+      }
+    } catch (error) {
+      report.fail(`differential, seed ${seed}: ${describe(error)}`, { what: "differential", seed });
+    }
+  }
+}
+
+async function memories(run: StageRun): Promise<void> {
+  const { report, seed } = run;
+  for (const [number, name] of TRAP_WORKLOADS.entries()) {
+    if (!isMine(run, number)) continue;
+    try {
+      report.count("bytes written alike from clean and from dirty memory", await leftovers(name, seed));
+    } catch (error) {
+      report.fail(`${name}, leftovers, seed ${seed}: ${describe(error)}`, { what: "leftovers", workload: name, seed });
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return (error as Error).message + (cause instanceof Error ? ` (because: ${cause.message})` : "");
+}
+
+/** The stage. */
+export const stage: Stage = {
+  name: "containment",
+  title: "Containment: traps at every exported call, kernels against references, nothing left over in the file",
+  parts: 2,
+  seed: 31,
+  targets: {
+    [POINTS]: 2000,
+    "exported functions that trap": 70,
+    [CALLS]: 200_000,
+    "bytes written alike from clean and from dirty memory": 1 << 20,
+  },
+  async run(run) {
+    await traps(run);
+    await comparisons(run);
+    await memories(run);
+  },
+  async replay({ what, workload, fn, call, after, seed }) {
+    const given = Number(seed ?? this.seed);
+    if (what === "differential") await differential(given);
+    else if (what === "leftovers" && workload !== undefined) await leftovers(workload, given);
+    else if (what === "trap" && workload !== undefined && fn !== undefined) {
+      await runTrap(workload, { name: fn, call: Number(call), after: after === "1" }, given, new Map());
+    } else {throw new Error(
+        "Cannot replay: --what trap --workload --fn --call --after, --what leftovers --workload, or --what differential --seed",
+      );}
+  },
+};

@@ -1,0 +1,67 @@
+// Runs of the stage "io_errors": a workload without a fault tells which calls there are; then each of them fails in every way that it can.
+import type { FaultKind } from "../faulty_storage.ts";
+import { FaultPlan } from "../faulty_storage.ts";
+import { faultAt, FAULTS } from "./faults.ts";
+import { MANIFEST_WORKLOADS } from "./manifest_workloads.ts";
+import { STORE_WORKLOADS } from "./store_workloads.ts";
+import type { Seen } from "./subject.ts";
+import type { Workload } from "./workload.ts";
+
+/** Every workload, by the name that `--workload` takes. */
+export const WORKLOADS: Readonly<Record<string, Workload>> = { ...STORE_WORKLOADS, ...MANIFEST_WORKLOADS };
+
+function workloadNamed(name: string): Workload {
+  const workload = WORKLOADS[name];
+  if (workload === undefined) throw new Error(`Cannot run "${name}": there are ${Object.keys(WORKLOADS).join(", ")}`);
+  return workload;
+}
+
+/** A promise that is not settled behind so many turns of the microtask queue never will be: nothing here waits for anything else. */
+const PATIENCE = 1_000_000;
+
+/** Runs to the end, or throws when it never settles. */
+export async function settled<T>(promise: Promise<T>): Promise<T> {
+  let over = false;
+  const end = (): void => void (over = true);
+  promise.then(end, end);
+  for (let turns = 0; !over; turns++) {
+    if (turns === PATIENCE) throw new Error("a promise never settles");
+    await null;
+  }
+  return await promise;
+}
+
+/** The kinds of all calls that a workload makes, the end included, without a fault. */
+export async function callsOf(name: string, seed: number): Promise<FaultKind[]> {
+  const workload = workloadNamed(name);
+  const plan = new FaultPlan();
+  plan.calls = [];
+  const subject = workload.subject(await workload.disk(), plan, [], seed);
+  await settled(workload.run(subject));
+  const calls = plan.calls;
+  plan.calls = undefined;
+  await settled(subject.finish(new Map()));
+  return calls;
+}
+
+/** What one run came to. */
+export interface Ran {
+  /** Outcomes of its commits. */
+  readonly outcomes: Readonly<Record<"applied" | "not_applied" | "unknown", number>>;
+  readonly handle: "ok" | "read_only" | "closed";
+}
+
+/** Makes one call fail; throws unless everything is as it must be. */
+export async function runFault(name: string, fault: string, at: number, seed: number, seen: Seen): Promise<Ran> {
+  const workload = workloadNamed(name);
+  const plan = new FaultPlan(faultAt(fault, at));
+  const subject = workload.subject(await workload.disk(), plan, FAULTS[fault]!.codes, seed);
+  await settled(workload.run(subject));
+  if (plan.failed === 0) throw new Error("the call never came");
+  const before = {
+    applied: subject.ledger.with("applied").length,
+    not_applied: subject.ledger.with("not_applied").length,
+    unknown: subject.ledger.with("unknown").length,
+  };
+  return { outcomes: before, handle: await settled(subject.finish(seen)) };
+}
