@@ -2,17 +2,18 @@
 import { assert } from "@std/assert";
 import { test } from "../support/harness.ts";
 import { COVERAGE } from "../support/manifest_model/coverage.ts";
-import { type ModelResult, runModel } from "../support/manifest_model/runs.ts";
+import type { ModelResult } from "../support/model_runner.ts";
+import { runModel } from "../support/model_runs.ts";
 import { SHAPES } from "../support/manifest_model/shapes.ts";
 
-const OPERATIONS = 200_000;
+const OPERATIONS = 50_000;
 
 const runs = new Map<string, Promise<ModelResult>>();
 
 /** The run of a shape, made once. */
 function runOf(name: string): Promise<ModelResult> {
   let run = runs.get(name);
-  if (run === undefined) runs.set(name, run = runModel(name, SHAPES[name]!.seed));
+  if (run === undefined) runs.set(name, run = runModel({ kind: "manifest", shape: name, seed: SHAPES[name]!.seed }));
   return run;
 }
 

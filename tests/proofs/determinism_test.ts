@@ -1,4 +1,4 @@
-// What a file's bytes depend on: the operations and the checkpoints, not the size of the cache, not how long syncs take. Equal bytes across runtimes: scale/determinism_proof.ts.
+// What a file's bytes depend on: the operations and the checkpoints, not the size of the cache, not how long syncs take. Equal bytes across runtimes: stages/runtimes.ts.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { type ManifestOptions, systemEnvironment } from "../../mod.ts";

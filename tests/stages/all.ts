@@ -7,6 +7,8 @@ const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {
   io_errors: () => import("./io_errors.ts"),
   containment: () => import("./containment.ts"),
   processes: () => import("./processes.ts"),
+  model: () => import("./model.ts"),
+  runtimes: () => import("./runtimes.ts"),
 };
 
 /** Names of all stages. */

@@ -1,6 +1,7 @@
 // What the runs of both models share: actions drawn by weight until enough operations are done, promises awaited in microtasks, counts of what was come across.
 //
 // Everything runs in microtasks, so that a seed replays exactly; a promise that does not settle is an error.
+import type { MemoryFile } from "../../src/storage/memory.ts";
 import type { TestEnvironment } from "./environment.ts";
 import { type Random, seeded } from "./random.ts";
 
@@ -51,6 +52,8 @@ export abstract class ModelRunner implements ModelResult {
   protected abstract readonly actions: ModelActions;
   /** Looks at everything once more. */
   protected abstract end(): Promise<void>;
+  /** The bytes as they are. */
+  abstract image(): MemoryFile;
 
   /** Before each action. */
   protected prepare(_action: string): void | Promise<void> {}

@@ -1,5 +1,6 @@
 // Shapes of the model: which files, which rows, which operations how often.
 import type { StoreOptions } from "../../src/store/store.ts";
+import type { ClockHabit } from "./model_clock.ts";
 import type { KeyStyle } from "./model_keys.ts";
 
 /** What a run does besides single commits; the numbers are weights. */
@@ -24,6 +25,7 @@ export interface Weights {
   sync: number;
   time: number;
   fault: number;
+  breakdown: number;
   compare: number;
 }
 
@@ -46,6 +48,10 @@ export interface Shape {
   /** Lengths of values: [weight, most]; the length is random up to it. */
   readonly lengths: readonly (readonly [number, number])[];
   readonly weights?: Partial<Weights>;
+  /** How the clock behaves. Default: right. */
+  readonly clock?: ClockHabit;
+  /** On a simulated disk: crashes may be power losses, syncs may fail. Remembers every write, so for short runs. */
+  readonly disk?: boolean;
   /** Checkpoints are always slow: commits beside them fill the journal. */
   readonly slow?: boolean;
 }
@@ -75,6 +81,7 @@ export const WEIGHTS: Weights = {
   sync: 6,
   time: 10,
   fault: 10,
+  breakdown: 0,
   compare: 3,
 };
 
@@ -83,7 +90,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // 4 KiB pages, 64 frames, every style of key: eviction and spilling all the time.
   small: {
     seed: 4100,
-    operations: 70_000,
+    operations: 23_300,
     options: { syncMode: "inline", maxTransactionBytes: 4 * MIB },
     caches: [256 * KIB, 256 * KIB, 400 * KIB],
     styles: ["numbers", "paths", "short", "long", "growing", "groups"],
@@ -96,7 +103,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Long keys in groups: branch pages hold few separators, the tree gets deep.
   deep: {
     seed: 4200,
-    operations: 50_000,
+    operations: 16_600,
     options: { syncMode: "inline", maxTransactionBytes: 4 * MIB },
     caches: [512 * KIB],
     styles: ["groups", "groups", "long"],
@@ -110,7 +117,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Many small rows in few tables, large transactions.
   rows: {
     seed: 4300,
-    operations: 110_000,
+    operations: 36_600,
     options: { syncMode: "auto", pageSize: 4096, maxTransactionBytes: 8 * MIB },
     caches: [300 * KIB, 600 * KIB],
     styles: ["numbers", "growing", "paths"],
@@ -124,7 +131,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Pages of 16 KiB, syncs off the event loop: readers and crashes meet groups that are written but not durable.
   async: {
     seed: 4400,
-    operations: 50_000,
+    operations: 16_600,
     options: { syncMode: "async", pageSize: 16384, maxTransactionBytes: 8 * MIB },
     caches: [MIB, 2 * MIB],
     styles: ["paths", "numbers", "groups", "short", "long"],
@@ -138,7 +145,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Pages of 64 KiB, a window for groups.
   wide: {
     seed: 4500,
-    operations: 30_000,
+    operations: 10_000,
     options: { pageSize: 65536, groupWindow: 2, maxTransactionBytes: 16 * MIB },
     caches: [4 * MIB],
     styles: ["numbers", "paths", "groups", "long"],
@@ -152,7 +159,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Values up to 16 MiB: batches beyond the journal.
   huge: {
     seed: 4600,
-    operations: 2000,
+    operations: 600,
     options: { syncMode: "inline" },
     caches: [256 * KIB, MIB],
     styles: ["paths", "numbers"],
@@ -166,7 +173,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Syncs within 100 ms behind the receipt: a crash may take acknowledged commits back, in order.
   relaxed: {
     seed: 4700,
-    operations: 30_000,
+    operations: 10_000,
     options: { durability: "relaxed", idleCheckpoint: 400, maxTransactionBytes: 4 * MIB },
     caches: [512 * KIB, 16 * MIB],
     styles: ["paths", "short", "numbers", "growing"],
@@ -180,7 +187,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // A journal that is kept short by compaction and full by slow checkpoints: it goes round all the time.
   ring: {
     seed: 4901,
-    operations: 20_000,
+    operations: 6600,
     options: { syncMode: "inline", maxTransactionBytes: MIB },
     caches: [512 * KIB, 4 * MIB],
     styles: ["numbers", "paths"],
@@ -195,7 +202,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // No journal: durable at checkpoints.
   none: {
     seed: 4800,
-    operations: 30_000,
+    operations: 10_000,
     options: { durability: "none", maxTransactionBytes: 4 * MIB },
     caches: [512 * KIB],
     styles: ["paths", "short", "numbers", "long"],

@@ -8,7 +8,7 @@ import { testEnvironment } from "../environment.ts";
 import { ModelRunner } from "../model_runner.ts";
 import { ModelStorage } from "../model_storage.ts";
 import { seeded } from "../random.ts";
-import { ModelClock } from "./clock.ts";
+import { ModelClock } from "../model_clock.ts";
 import { compareTouched } from "./compare.ts";
 import { Draw } from "./draw.ts";
 import { jobsUnderWay, requeue } from "./jobs.ts";
@@ -74,6 +74,10 @@ export abstract class RunBase extends ModelRunner {
 
   protected override async begin(): Promise<void> {
     await this.open(new MemoryFile(), [this.state], "created");
+  }
+
+  override image(): MemoryFile {
+    return this.storage.image();
   }
 
   protected override async prepare(action: string): Promise<void> {

@@ -1,6 +1,6 @@
 // Shapes of the model of a manifest: how many databases, chunks and jobs, which operations and actions how often, which store below.
 import type { ManifestOptions } from "../../../mod.ts";
-import type { ClockHabit } from "./clock.ts";
+import type { ClockHabit } from "../model_clock.ts";
 
 /** How often operations of each family are drawn. */
 export interface Families {
@@ -124,7 +124,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Few ids: everything meets everything.
   dense: {
     seed: 7100,
-    operations: 60_000,
+    operations: 15_000,
     options: { syncMode: "inline", maxTransactionBytes: 4 * MIB, logRetention: { changes: 100, bytes: 64 * MIB } },
     caches: [256 * KIB, MIB],
     databases: 4,
@@ -135,11 +135,12 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     most: 8,
     longest: 300,
     wrong: 18,
+    actions: { table: 25 },
   },
   // Databases that are forked, deleted and reclaimed all the time.
   forks: {
     seed: 7200,
-    operations: 35_000,
+    operations: 8700,
     options: { syncMode: "inline", maxTransactionBytes: 4 * MIB, logRetention: { changes: 20, bytes: 64 * MIB } },
     caches: [512 * KIB],
     databases: 6,
@@ -157,7 +158,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Jobs, and crashes with jobs under way.
   queue: {
     seed: 7300,
-    operations: 30_000,
+    operations: 7500,
     options: { syncMode: "inline", maxTransactionBytes: MIB, logRetention: { changes: 1000, bytes: 16 * KIB } },
     caches: [256 * KIB],
     databases: 3,
@@ -174,7 +175,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Many rows under a cache of 64 frames: eviction and checkpoints all the time.
   wide: {
     seed: 7400,
-    operations: 40_000,
+    operations: 10_000,
     options: { syncMode: "inline", pageSize: 4096, maxTransactionBytes: MIB, logRetention: { changes: 300, bytes: 64 * MIB } },
     caches: [256 * KIB],
     databases: 12,
@@ -191,7 +192,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   // Groups whose syncs run off the event loop, cursors at many speeds.
   groups: {
     seed: 7500,
-    operations: 45_000,
+    operations: 11_200,
     options: { syncMode: "async", pageSize: 16_384, maxTransactionBytes: 4 * MIB, logRetention: { changes: 0 } },
     caches: [MIB],
     databases: 5,

@@ -2,7 +2,7 @@
 //
 // A commit is given what the clock shows, and never less than the commit before it was given. Some actions may or may not commit (bookkeeping that finds nothing to do, commits that storage refuses): they are
 // begun with the clock at its latest, so that both lead to the same time, and it is not set back until a commit has followed that is certain.
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 
 /** How a clock behaves: right, a bit unsteady, off by days, or standing still. */
 export type ClockHabit = "right" | "unsteady" | "wild" | "still";
