@@ -93,7 +93,8 @@ async function attempt(inspection: Inspection, storage: Storage, level: CheckOpt
     });
   }
   inspection.progress("journal", 0, 0);
-  const journal = await walkJournal(inspection, meta, { found: (finding) => findings.add(finding) });
+  const older = header.metas.includes(undefined);
+  const journal = await walkJournal(inspection, meta, { found: (finding) => findings.add(finding), older });
   const walked = await checkPages(inspection, meta);
   if (level === "deep") {
     inspection.progress("deep", 0, 0);

@@ -16,6 +16,8 @@ export type FindingCode =
   | "CORRUPT_RECORD"
   /** A journal group that was acknowledged cannot be read. */
   | "CORRUPT_JOURNAL"
+  /** The journal is of a later writer than the meta slots: the slots are of an older state. */
+  | "ROLLED_BACK"
   /** The change log has a gap, or a change that cannot be read. */
   | "CORRUPT_LOG"
   /** The file is shorter than its state. */

@@ -69,6 +69,7 @@ export class Inspection {
 
   /** Reads the header, beside a writer until it stands still. */
   header(): Promise<Header> {
+    this.check();
     return readHeader(this.source, this.#slots, () => this.pause());
   }
 

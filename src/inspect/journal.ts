@@ -26,7 +26,7 @@ export interface JournalWalkOptions {
   found: (finding: Finding) => void;
   /** Gets each frame body, in kernel memory, in order. */
   frame?: (kernel: Kernel, at: number, length: number) => void;
-  /** The state is not the file's newest: that another one is newer proves nothing. */
+  /** The state is, or may be, not the file's newest: that another one is newer proves nothing, and groups behind it may have been written over in order. */
   older?: boolean;
 }
 
@@ -92,6 +92,7 @@ class JournalWalk {
   async #next(): Promise<boolean> {
     let found: FoundGroup | undefined;
     let damage: string | undefined;
+    let rolledBack = false;
     for (let look = 0; look < LOOKS; look++) {
       if (look > 0) await this.#again();
       damage = undefined;
@@ -103,8 +104,9 @@ class JournalWalk {
         this.#groups.refuseLaterGroups(this.#journal.nextGroup);
         if (found === undefined) break;
       } catch (error) {
-        if (!isManifestError(error) || error.code !== "CORRUPT_JOURNAL") throw error;
-        damage = error.message.replace(/^Cannot recover: j/, "J");
+        if (!isManifestError(error) || error.kind !== "data") throw error;
+        rolledBack = error.code === "ROLLED_BACK";
+        damage = error.message.replace(/^Cannot [^:]*: ./, (start) => start.slice(-1).toUpperCase());
       }
     }
     // Looking around uses the buffer: what is kept of the group is parsed again.
@@ -114,10 +116,23 @@ class JournalWalk {
     const { found: tell } = this.#options;
     const group = this.#journal.nextGroup;
     const offset = this.#journal.offset(found ?? this.#journal.mark());
+    if (damage !== undefined && this.#options.older === true) {
+      this.#sum.groups--;
+      tell({
+        severity: "info",
+        code: "INCOMPLETE",
+        reason: "journal",
+        message: `The journal behind meta generation ${this.#meta.generation} is there only up to group ${group - 1}.`,
+        advice: "Later groups were written over where a newer generation holds them, or are damaged.",
+        group,
+      });
+      return false;
+    }
     if (damage !== undefined) {
       this.#sum.damaged++;
       const advice = "Keep a copy of the file, then salvage it into a new one: everything before the group is kept.";
-      tell({ severity: "error", code: "CORRUPT_JOURNAL", reason: "acknowledged", message: `${damage}.`, advice, group, offset });
+      const code = rolledBack ? "ROLLED_BACK" : "CORRUPT_JOURNAL";
+      tell({ severity: "error", code, reason: rolledBack ? "epoch" : "acknowledged", message: `${damage}.`, advice, group, offset });
       return false;
     }
     this.#take(found!.frames);

@@ -41,13 +41,21 @@ export interface Plan {
 export type Tell = (findings: Finding[]) => void;
 
 /** Looks at the source and decides. */
-export async function makePlan(inspection: Inspection, from: SalvageFrom, journal: boolean, tell: Tell): Promise<Plan> {
+export async function makePlan(
+  inspection: Inspection,
+  from: SalvageFrom,
+  journal: boolean,
+  tell: Tell,
+  watch: (meta: Meta | undefined) => void,
+): Promise<Plan> {
   const header = await inspection.header();
+  watch(from === "older" ? undefined : header.newest);
   reportHeader(header, inspection.findings);
   const names = new Map<number, string>();
   const nameOf = (id: number): string => nameOfTable(names, id);
   const highest = highestOf(header);
   const meta = from === "scan" ? await scanned(inspection, header) : chosen(inspection, header, from);
+  if (from === "older") watch(meta);
   const visitor = new Visitor(inspection, meta, nameOf);
   const base = from === "scan" ? header.newest : meta;
   const shared: Pick<Plan, "meta" | "visitor" | "names" | "generation" | "sourceFileId"> = {
@@ -58,7 +66,7 @@ export async function makePlan(inspection: Inspection, from: SalvageFrom, journa
     sourceFileId: header.newest?.fileId,
   };
   if (from !== "scan") {
-    const read = await behind(inspection, meta, meta !== header.newest, highest);
+    const read = await behind(inspection, meta, meta !== header.newest || header.metas.includes(undefined), highest);
     return {
       ...shared,
       ...journal ? read : NO_JOURNAL(),

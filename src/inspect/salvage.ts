@@ -8,10 +8,12 @@ import { fail, failType } from "../errors.ts";
 import { ManifestCore } from "../manifest/core.ts";
 import { BUILT_IN } from "../manifest/operations/built_in.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { Meta } from "../store/meta.ts";
 import { checkFile } from "./check.ts";
 import { Collector, type Gathered } from "./collector.ts";
 import type { Finding } from "./finding.ts";
 import { Inspection, Replaced } from "./inspection.ts";
+import { findJournal } from "./loose_journal.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { DERIVED, rebuild } from "./rebuild.ts";
 import { RowJudge, unnamedTable } from "./row_judge.ts";
@@ -113,13 +115,15 @@ class Salvage {
   }
 
   async run(journal: boolean): Promise<SalvageReport> {
+    let watched: Meta | undefined;
     const tell = (findings: Finding[]): void => {
+      if (watched !== undefined) this.#inspection.still(watched);
       for (const finding of findings) {
         if (finding.severity === "error" && finding.page !== undefined) this.#damaged.add(finding.page);
         this.#inspection.findings.add(finding);
       }
     };
-    const plan = this.#plan = await makePlan(this.#inspection, this.#from, journal, tell);
+    const plan = this.#plan = await makePlan(this.#inspection, this.#from, journal, tell, (meta) => void (watched = meta));
     this.#collector = new Collector(
       this.#inspection,
       plan.meta,
@@ -175,7 +179,17 @@ class Salvage {
       if (!known.has(id) && !overlay.dropped(id)) known.set(id, { id, name: undefined, schema: undefined });
     }
     for (const id of known.keys()) next = Math.max(next, id + 1);
-    for (const table of known.values()) if (table.name === undefined) known.set(table.id, await this.#recognized(table.id, known));
+    if ([...known.values()].some(({ name }) => name === undefined)) {
+      // The journal may still tell how a table was made, long after it was; ids are never used again.
+      if (this.#from === "scan") {
+        const { overlay: old } = await findJournal(this.#inspection, this.#plan.meta, -1);
+        for (const { key, value } of old.rows(TABLE_ID_TABLES)) {
+          const row = registryRow(key, value);
+          if (row !== undefined && known.has(row.id) && known.get(row.id)!.name === undefined) take(key, value);
+        }
+      }
+      for (const table of [...known.values()]) if (table.name === undefined) known.set(table.id, await this.#recognized(table.id, known));
+    }
     return { tables: [...known.values()].sort((a, b) => a.id - b.id), next, gathered };
   }
 

@@ -1,7 +1,7 @@
 // A target that is no manifest before it is finished: its meta slots are held back until everything else is durable.
 //
 // Whoever opens it before finds zeros in their place (NOT_A_MANIFEST), whatever interrupts the work.
-import { BLOCK_SIZE, META_BYTES } from "../../assembly/format.ts";
+import { META_BYTES } from "../../assembly/format.ts";
 import type { Durability, LockHolder, LockRequest, Storage, StorageLock } from "../storage/storage.ts";
 
 /** Storage whose first 16 KiB stay in memory until they are published. Its lock and its end are the caller's. */
@@ -78,10 +78,10 @@ export class UnpublishedStorage implements Storage {
 
   close(): void {}
 
-  /** Makes the file what it is: everything else durable first, then the slots. */
+  /** Makes the file what it is: everything else durable first, then the slots. Whatever of them is left of an interrupted write, the rest is whole. */
   async publish(): Promise<void> {
     await this.#storage.syncAsync();
-    for (let at = 0; at < META_BYTES; at += BLOCK_SIZE) this.#storage.write(at, this.#region.subarray(at, at + BLOCK_SIZE));
+    this.#storage.write(0, this.#region);
     await this.#storage.syncAsync();
   }
 }

@@ -11,6 +11,7 @@ import {
   JOURNAL_MAGIC_VALUE,
   MAGIC_HI,
   MAGIC_LO,
+  META_BITMAP,
   META_BYTES,
   META_CLEAN,
   META_COMMITTED_AT,
@@ -35,12 +36,14 @@ import {
   META_PAGE_SHIFT,
   META_READONLY,
   META_RESERVED_PER_PAGE,
+  META_ROOTS,
   META_SEQUENCE,
   META_SLOT,
   META_SLOTS,
   META_TRANSFORM,
   PAGE_SHIFT_MAX,
   PAGE_SHIFT_MIN,
+  POINTER_PAGE,
 } from "../../assembly/format.ts";
 import { fail, invariant, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -340,10 +343,16 @@ export function impossible(meta: Meta): string | undefined {
   if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) return "an impossible page size";
   if (![meta.generation, meta.frame, meta.sequence, meta.group].every(Number.isSafeInteger)) return "an impossible number";
   if (meta.extents.length === 0) return "no journal";
-  for (const extent of meta.extents) {
-    if (extent.pages === 0 || extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES) {
-      return "an impossible journal extent";
-    }
+  let end = 0;
+  for (const extent of [...meta.extents].sort((a, b) => a.page - b.page)) {
+    const outside = extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES;
+    if (extent.pages === 0 || outside || extent.page < end) return "an impossible journal extent";
+    end = extent.page + extent.pages;
+  }
+  const view = viewOf(meta.bytes);
+  for (const pointer of [META_ROOTS, META_BITMAP]) {
+    const page = view.getUint32(pointer + POINTER_PAGE, true);
+    if (page !== 0 && (page * 2 ** shift < META_BYTES || page >= meta.pageCount)) return "a page outside the file";
   }
   const extent = meta.extents[meta.extent];
   return !extent || meta.block * BLOCK_SIZE > extent.pages * 2 ** shift ? "an impossible journal position" : undefined;

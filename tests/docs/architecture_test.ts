@@ -17,6 +17,7 @@ const filesIn = (folder: string): string[] => readdirSync(folder).filter((name) 
 test("architecture.md: its tables name every module of the kernel, the store, the manifest and the command line", () => {
   assertEquals(filesUnder("Kernel modules"), filesIn("assembly"));
   assertEquals(filesUnder("Store modules"), filesIn("src/store"));
+  assertEquals(filesUnder("Inspection modules"), filesIn("src/inspect"));
   // Tables and operations are described in docs/manifest.md.
   const folders = ["", "/read", "/write", "/transact", "/log", "/gc"];
   assertEquals(filesUnder("Command line modules"), ["", "/commands"].flatMap((folder) => filesIn(`src/cli${folder}`)).sort());

@@ -1,5 +1,5 @@
 // Files for inspections: filled manifests as bytes, with what they hold, and ways to damage them.
-import { PAGE_NUMBER, PAGE_TYPE } from "../../assembly/format.ts";
+import { META_CRC, META_FORMAT, PAGE_NUMBER, PAGE_TYPE } from "../../assembly/format.ts";
 import { defineTable, Manifest, type Table, text, u53 } from "../../mod.ts";
 import { checkFile, type CheckOptions, type CheckSummary, type Finding } from "../../src/inspect/mod.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
@@ -26,6 +26,8 @@ export interface Filled {
   readonly rows: Map<string, Map<string, string>>;
   readonly sequence: number;
   readonly fileId: string;
+  /** Every record that a note ever was, as JSON behind the JSON of its key. */
+  readonly ever: ReadonlySet<string>;
 }
 
 export interface FillOptions {
@@ -60,6 +62,11 @@ export async function fill({ pageSize = 4096, notes: count = 400, closed = false
     syncMode: "inline",
     environment: testEnvironment(seed),
   });
+  const ever = new Set<string>();
+  const note = (id: number, text: string, rank: number): [Table<[id: number], Note>, [number], Note] => {
+    ever.add(JSON.stringify([id]) + JSON.stringify({ text, rank }));
+    return [notes, [id], { text, rank }];
+  };
   const cursor = await manifest.registerChangeCursor("slow");
   for (let db = 1; db <= 4; db++) await manifest.begin().putDb(db, { name: `db ${db}` }).commit();
   for (let db = 1; db <= 4; db++) {
@@ -73,24 +80,24 @@ export async function fill({ pageSize = 4096, notes: count = 400, closed = false
   for (let id = 0; id < count;) {
     const txn = manifest.begin();
     for (const end = Math.min(count, id + 50); id < end; id++) {
-      txn.put(notes, [id], { text: `note ${id} ${"x".repeat(random.int(80))}`, rank: id });
+      txn.put(...note(id, `note ${id} ${"x".repeat(random.int(80))}`, id));
     }
     await txn.commit();
   }
   await manifest.checkpoint();
   for (let i = 0; i < 4; i++) await manifest.begin().put(blobs, [`blob ${i}`], { text: "y".repeat(9000 + i * 3000) }).commit();
-  for (let i = 0; i < 30; i++) await manifest.begin().put(notes, [random.int(count)], { text: `changed ${i}`, rank: i }).commit();
+  for (let i = 0; i < 30; i++) await manifest.begin().put(...note(random.int(count), `changed ${i}`, i)).commit();
   await manifest.checkpoint();
   await manifest.acknowledgeChanges(cursor.id, 3);
   for (let i = 0; i < 6; i++) {
-    await manifest.begin().put(notes, [count + i], { text: `late ${i}`, rank: i }).delete(notes, [i * 7]).commit();
+    await manifest.begin().put(...note(count + i, `late ${i}`, i)).delete(notes, [i * 7]).commit();
   }
   const rows = rowsOf(manifest);
   const sequence = manifest.latestChangeSequence();
   const { fileId } = manifest;
   const crashed = file.bytes();
   await manifest.close();
-  return { bytes: closed ? file.bytes() : crashed, pageSize, rows, sequence, fileId };
+  return { bytes: closed ? file.bytes() : crashed, pageSize, rows, sequence, fileId, ever };
 }
 
 /** A copy with one thing changed. */
@@ -117,6 +124,28 @@ export function pagesOfKind(bytes: Uint8Array, pageSize: number, kind: number, l
     if (level === undefined || bytes[at + 5] === level) found.push(page);
   }
   return found;
+}
+
+/** CRC32C, as the format has it. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0x82f63b78 & -(crc & 1));
+  }
+  return ~crc >>> 0;
+}
+
+/** Gives a meta slot that was changed its checksum again. */
+export function sealSlot(bytes: Uint8Array, slot: number): void {
+  const at = slot * BLOCK;
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at + META_CRC, crc32c(bytes.subarray(at + META_FORMAT, at + BLOCK)), true);
+}
+
+/** Gives a page that was changed its checksum again. */
+export function sealPage(bytes: Uint8Array, page: number, pageSize: number): void {
+  const at = page * pageSize;
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, crc32c(bytes.subarray(at + 4, at + pageSize)), true);
 }
 
 /** Checks bytes; what was found besides the summary. */
