@@ -35,8 +35,15 @@ export interface Output {
 }
 
 /** Runs a program, keeps what it prints, and ends it after `seconds`. */
-export async function runProgram(cmd: string, args: string[], seconds = 1800, env: Record<string, string> = {}): Promise<Output> {
-  const child = new Deno.Command(cmd, { args, stdin: "null", stdout: "piped", stderr: "piped", env: { NO_COLOR: "1", ...env } }).spawn();
+export async function runProgram(
+  cmd: string,
+  args: string[],
+  seconds = 1800,
+  env: Record<string, string> = {},
+  cwd?: string,
+): Promise<Output> {
+  const streams = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  const child = new Deno.Command(cmd, { args, ...streams, env: { NO_COLOR: "1", ...env }, cwd }).spawn();
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;

@@ -1,0 +1,120 @@
+// `deno task test:mutants`: planted bugs. Each of the named mutants of our own code is planted in a copy of the tree, and the suites run there until one catches it.
+//
+//   --name TEXT      only mutants whose name contains TEXT (may be repeated)
+//   --all-suites     every suite runs, and all that catch are named
+//   --keep           leaves the copies in .build/mutants
+//
+// Ends with 0 only when every mutant was caught and compiles, each suite that caught something passes on an unchanged copy, and, without --name, there are 24 of the plan beside the further ones.
+import { parseArgs } from "node:util";
+import { runProgram } from "./gate.ts";
+import { FURTHER, PLANNED } from "./mutants/list.ts";
+import { misfit, type Mutant } from "./mutants/mutant.ts";
+import { type Suite, suitesFor } from "./mutants/suites.ts";
+import { compiled, original, plant, remove } from "./mutants/workshop.ts";
+
+const WANTED = 24;
+const CONTROL = "control";
+const WIDTH = Math.max(1, Math.min(2, navigator.hardwareConcurrency));
+
+interface Catch {
+  readonly suite: Suite;
+  readonly line: string;
+  readonly seconds: number;
+}
+
+interface Verdict {
+  readonly mutant: Mutant;
+  readonly catches: readonly Catch[];
+  readonly seconds: number;
+}
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: { name: { type: "string", multiple: true }, "all-suites": { type: "boolean" }, keep: { type: "boolean" } },
+});
+
+/** The first line that says what failed. */
+function failureLine(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const found = lines.find((line) => /^error: (?!Test failed)/.test(line)) ?? lines.find((line) => /fail|wrong|expected|Error/i.test(line));
+  return (found ?? lines.at(-1) ?? "no output").slice(0, 160);
+}
+
+async function run(suite: Suite, folder: string): Promise<Catch | undefined> {
+  const start = performance.now();
+  const { code, text, timedOut } = await runProgram(Deno.execPath(), [...suite.args], suite.seconds, {}, folder);
+  if (code === 0 && !timedOut) return undefined;
+  const line = timedOut ? `no end after ${suite.seconds} s` : failureLine(text);
+  return { suite, line, seconds: (performance.now() - start) / 1000 };
+}
+
+async function hunt(mutant: Mutant): Promise<Verdict> {
+  const start = performance.now();
+  const folder = await plant(mutant.name, mutant);
+  const catches: Catch[] = [];
+  for (const suite of suitesFor(mutant.likely)) {
+    const found = await run(suite, folder);
+    if (found !== undefined) catches.push(found);
+    if (found !== undefined && values["all-suites"] !== true) break;
+  }
+  return { mutant, catches, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Calls `work` for each item, `WIDTH` at a time. */
+async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: WIDTH }, worker));
+}
+
+const chosen = [...PLANNED, ...FURTHER].filter(({ name }) => values.name?.some((part) => name.includes(part)) ?? true);
+const wrong = chosen.map((mutant) => misfit(mutant, original)).filter((line) => line !== undefined);
+if (wrong.length > 0) throw new Error(`Cannot plant\n  ${wrong.join("\n  ")}`);
+
+const begun = performance.now();
+const width = Math.max(...chosen.map(({ name }) => name.length));
+const verdicts: Verdict[] = [];
+const problems: string[] = [];
+await each(chosen, async (mutant) => {
+  try {
+    const verdict = await hunt(mutant);
+    verdicts.push(verdict);
+    const [first] = verdict.catches;
+    const suites = verdict.catches.map(({ suite }) => suite.name).join(", ");
+    const told = first === undefined ? "SURVIVED" : `caught by ${suites}: ${first.line}`;
+    console.log(`${mutant.name.padEnd(width)}  ${verdict.seconds.toFixed(0).padStart(4)} s  ${told}`);
+    if (first === undefined) problems.push(`${mutant.name} survives: ${mutant.what}`);
+  } catch (error) {
+    problems.push(`${mutant.name}: ${error instanceof Error ? error.message : error}`);
+    console.log(`${mutant.name.padEnd(width)}  ${problems.at(-1)}`);
+  }
+});
+
+const checked = await compiled(verdicts.map(({ mutant }) => mutant.name));
+if (checked !== undefined) problems.push(`a mutant does not compile, so its catch proves nothing:\n${checked}`);
+
+const used = new Map(verdicts.flatMap(({ catches }) => catches.map(({ suite }) => [suite.name, suite] as const)));
+const control = await plant(CONTROL);
+await each([...used.values()], async (suite) => {
+  const found = await run(suite, control);
+  if (found !== undefined) problems.push(`${suite.name} fails without any mutant too: ${found.line}`);
+});
+if (values.keep !== true) { for (const name of [CONTROL, ...chosen.map((mutant) => mutant.name)]) remove(name); }
+
+const caught = new Set(verdicts.filter(({ catches }) => catches.length > 0).map(({ mutant }) => mutant.name));
+const planned = PLANNED.filter(({ name }) => caught.has(name)).length;
+const further = FURTHER.filter(({ name }) => caught.has(name)).length;
+console.log("");
+for (const suite of used.values()) {
+  const names = verdicts.filter(({ catches }) => catches.some((one) => one.suite === suite)).map(({ mutant }) => mutant.name);
+  console.log(`${suite.name} caught ${names.length}: ${names.join(", ")}`);
+}
+if (values.name === undefined && PLANNED.length !== WANTED) problems.push(`there are ${PLANNED.length} mutants of the plan, not ${WANTED}`);
+for (const problem of problems) console.log(`\n${problem}`);
+const count = values.name === undefined
+  ? `${planned} of ${WANTED} planted bugs caught, ${further} of ${FURTHER.length} further ones`
+  : `${caught.size} of ${chosen.length} caught`;
+console.log(`\n${count}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+Deno.exit(problems.length === 0 ? 0 : 1);

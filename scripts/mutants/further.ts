@@ -1,0 +1,50 @@
+// Planted bugs beyond the plan: what earlier reviews found that no test noticed.
+import type { Mutant } from "./mutant.ts";
+
+/** See the head of the file. */
+export const FURTHER: readonly Mutant[] = [
+  {
+    name: "no-sync-behind-copy-2",
+    what: "The journal is freed before the second copy of the meta generation that allows it is durable.",
+    edits: [{
+      file: "src/store/order.ts",
+      find: "return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync];",
+      replace: "return [first, copy(1), sync, copy(2)];",
+    }],
+    likely: ["store/order"],
+  },
+  {
+    name: "epoch-not-raised",
+    what: "Opening for writing goes on under the epoch of the writer before.",
+    edits: [{ file: "src/store/opening.ts", find: "    core.epoch = current.epoch + 1;", replace: "    core.epoch = current.epoch;" }],
+    likely: ["store/order"],
+  },
+  {
+    name: "failed-group-not-erased",
+    what: "A group that could not be written whole is left where it is, and reported as not applied.",
+    edits: [{ file: "src/store/order.ts", find: "  writeZeros(core.file, at, at + blocks * BLOCK_SIZE);\n", replace: "" }],
+    likely: ["store/faults", "stage io_errors"],
+  },
+  {
+    name: "copy-not-repaired",
+    what: "An unreadable copy of a meta slot is not written again when the file is opened.",
+    edits: [{ file: "src/store/opening.ts", find: "    if (chosen.repair) this.#repair(core);\n", replace: "" }],
+    likely: ["store/meta", "store/damage", "store/crash"],
+  },
+  {
+    name: "write-log-floor-kept",
+    what: "When applied transactions are dropped, the write log goes on believing that what was written behind them is forgotten.",
+    edits: [{ file: "src/store/write_log.ts", find: "    this.#floor = Math.min(this.#floor, frame);\n", replace: "" }],
+    likely: ["manifest/write_log"],
+  },
+  {
+    name: "reclaim-removes-twice",
+    what: "The rows of a reclaimed object are taken without a look whether another call has taken them already.",
+    edits: [{
+      file: "src/manifest/gc/reclaim.ts",
+      find: '      if (staging.refcounts.state(object) !== "condemned") continue; // removed already\n',
+      replace: "",
+    }],
+    likely: ["manifest/reclaim"],
+  },
+];

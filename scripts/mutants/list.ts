@@ -1,0 +1,11 @@
+// All planted bugs: the 24 of the plan, and further ones.
+import { CONSUMERS } from "./consumers.ts";
+import type { Mutant } from "./mutant.ts";
+import { PAGES } from "./pages.ts";
+import { RECOVERY } from "./recovery.ts";
+import { WRITING } from "./writing.ts";
+
+export { FURTHER } from "./further.ts";
+
+/** Those of the plan. */
+export const PLANNED: readonly Mutant[] = [...WRITING, ...PAGES, ...RECOVERY, ...CONSUMERS];
