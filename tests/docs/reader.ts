@@ -121,6 +121,7 @@ export function chooseState(file: Uint8Array): State {
   const slots = [0, 1, 2, 3].map((slot) => readSlot(file.subarray(slot * 4096, slot * 4096 + 4096), slot));
   const pairs = [0, 1].map((pair) => {
     const [first, second] = [slots[pair], slots[pair + 2]];
+    if (first && second && second.generation === first.generation) return second.epoch > first.epoch ? second : first;
     if (first && second) return second.generation > first.generation ? second : first;
     return first ?? second;
   });

@@ -1,4 +1,4 @@
-// Real processes on Deno, Bun and Node: killed at every system call and at random, taken over, racing, stopped and woken.
+// Real processes on Deno, Bun and Node: killed at system calls and at random, taken over, racing, stopped and woken, on full and read-only media, under errors of the system.
 import { StageReport } from "./report.ts";
 import { isMine, type Stage } from "./stage.ts";
 import { caseOf, flagsOf } from "../support/processes/cases.ts";
@@ -10,7 +10,7 @@ import { withFolder } from "../support/folder.ts";
 /** The stage. */
 export const stage: Stage = {
   name: "processes",
-  title: "Real processes: killed at system calls and at random, taken over, racing, stopped and woken",
+  title: "Real processes: killed at system calls and at random, racing, stopped and woken, on full media, under errors of the system",
   parts: 2,
   seed: 1,
   targets: {
@@ -20,6 +20,11 @@ export const stage: Stage = {
     [COUNTS.takeovers]: 9,
     [COUNTS.races]: 30,
     [COUNTS.fenced]: 15,
+    [COUNTS.faults]: 30,
+    [COUNTS.interruptions]: 300,
+    [COUNTS.fullMedia]: 3,
+    [COUNTS.readOnlyMedia]: 3,
+    [COUNTS.moved]: 9,
   },
 
   async run(run) {

@@ -2,8 +2,8 @@
 import process from "node:process";
 import type { ErrorCode, ErrorJson, LockHolder, ManifestOptions } from "../../../mod.ts";
 import type { Locking } from "../../../src/storage/file_lock.ts";
-import { type Child, startChild } from "../proof_child.ts";
-import type { RuntimeName } from "../runtimes.ts";
+import { Child, startChild } from "../proof_child.ts";
+import { runtimeCommand, type RuntimeName } from "../runtimes.ts";
 import { startTraced, type TracedStart } from "./strace.ts";
 
 /** What an actor can be told. */
@@ -46,7 +46,18 @@ export class Actor {
   /** Starts one for a file; under strace when a trace is given. */
   static async start(runtime: RuntimeName, path: string, trace?: Omit<TracedStart, "runtime" | "script" | "args">): Promise<Actor> {
     const start = { runtime, script: SCRIPT, args: [path] };
-    const actor = new Actor(runtime, trace === undefined ? startChild(runtime, SCRIPT, [path]) : startTraced({ ...start, ...trace }));
+    return await Actor.of(runtime, trace === undefined ? startChild(runtime, SCRIPT, [path]) : startTraced({ ...start, ...trace }));
+  }
+
+  /** Starts one inside another command, whose last arguments are a command to run. */
+  static async startWithin(command: readonly string[], runtime: RuntimeName, path: string): Promise<Actor> {
+    const { cmd, args } = runtimeCommand(runtime, SCRIPT, [path]);
+    const [outer, ...before] = command;
+    return await Actor.of(runtime, new Child(outer!, [...before, cmd, ...args]));
+  }
+
+  private static async of(runtime: RuntimeName, child: Child): Promise<Actor> {
+    const actor = new Actor(runtime, child);
     actor.#pid = (JSON.parse(await actor.#child.line('{"ready"')) as { ready: number }).ready;
     return actor;
   }
@@ -104,7 +115,7 @@ export class Actor {
     process.kill(this.#pid, signal);
   }
 
-  /** Whether it is stopped by a signal (or, under a tracer, by it). */
+  /** Kills its process at once; resolves when it has ended. */
   kill(): Promise<number | null> {
     this.signal("SIGKILL");
     return this.#child.ended();

@@ -2,6 +2,7 @@
 import type { DurabilityMode } from "../../../mod.ts";
 import type { RuntimeName } from "../runtimes.ts";
 import type { StopPlace } from "./fence.ts";
+import type { Move } from "./moved.ts";
 
 /** One case; together with the seed of a random one it says everything. */
 export type ProcessCase =
@@ -17,7 +18,10 @@ export type ProcessCase =
     readonly second: RuntimeName;
     readonly copy: 0 | 1;
     readonly checkpoints: number;
-  };
+  }
+  | { readonly kind: "fault"; readonly runtime: RuntimeName; readonly fault: string }
+  | { readonly kind: "interrupted" | "full-medium" | "read-only-medium"; readonly runtime: RuntimeName }
+  | { readonly kind: "moved"; readonly first: RuntimeName; readonly second: RuntimeName; readonly move: Move };
 
 /** The flags of a case. */
 export function flagsOf(one: ProcessCase): Record<string, string | number> {

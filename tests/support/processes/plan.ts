@@ -3,6 +3,8 @@ import type { StageSize } from "../../stages/stage.ts";
 import { RUNTIMES } from "../runtimes.ts";
 import type { ProcessCase } from "./cases.ts";
 import { STOPS } from "./fence.ts";
+import { FAULT_NAMES } from "./injected.ts";
+import { MOVES } from "./moved.ts";
 
 /** Calls at which a process is killed on every runtime, from the first on: creation up to the reopened file. */
 const EACH = 134;
@@ -47,9 +49,19 @@ function stops(seed: number): ProcessCase[] {
   });
 }
 
+function media(seed: number): ProcessCase[] {
+  return RUNTIMES.flatMap((runtime, turn): ProcessCase[] => [
+    { kind: "interrupted", runtime },
+    { kind: "full-medium", runtime },
+    { kind: "read-only-medium", runtime },
+    ...FAULT_NAMES.map((fault): ProcessCase => ({ kind: "fault", runtime, fault })),
+    ...MOVES.map((move): ProcessCase => ({ kind: "moved", first: runtime, second: RUNTIMES[(turn + 1 + seed) % RUNTIMES.length]!, move })),
+  ]);
+}
+
 /** All cases of a run, in an order that spreads the long ones over its parts. */
 export function casesOf(seed: number, size: StageSize): ProcessCase[] {
   const wins = size === "soak" ? 30 : 10;
   const races = (["auto", "auto,claim", "claim"] as const).map((ways): ProcessCase => ({ kind: "race", ways, wins }));
-  return [...races, ...pairs(), ...stops(seed), ...random(seed, size), ...exact(seed, size)];
+  return [...races, ...pairs(), ...stops(seed), ...media(seed), ...random(seed, size), ...exact(seed, size)];
 }

@@ -2,12 +2,15 @@
 import type { DurabilityMode } from "../../../mod.ts";
 import type { Locking } from "../../../src/storage/file_lock.ts";
 import type { StageReport } from "../../stages/report.ts";
-import { makeFolder, removeFolder } from "../folder.ts";
+import { makeFolder, removeFolder, withFolder } from "../folder.ts";
 import type { RuntimeName } from "../runtimes.ts";
 import type { ProcessCase } from "./cases.ts";
 import { exactKill } from "./exact_kill.ts";
 import { checkFenced, checkFencedCheckpoint, checkStoppedHolder } from "./fence.ts";
+import { checkFault, checkInterrupted } from "./injected.ts";
 import { KillPositions } from "./kill_positions.ts";
+import { checkFullMedium, checkReadOnlyMedium, whyNoMounts } from "./medium.ts";
+import { checkMoved } from "./moved.ts";
 import { race } from "./race.ts";
 import { killChain } from "./random_kill.ts";
 import { whyNoStrace } from "./strace.ts";
@@ -25,6 +28,11 @@ export const COUNTS = {
   takeovers: "lock takeovers",
   races: "races",
   fenced: "fenced",
+  faults: "faults of the system at a commit",
+  interruptions: "interrupted calls that nobody saw",
+  fullMedia: "full media",
+  readOnlyMedia: "read-only media",
+  moved: "moved files",
 } as const;
 
 /** Runs cases; keeps what they share. */
@@ -55,33 +63,75 @@ export class ProcessRun {
         return;
       }
       case "takeover":
-        await checkTakeover(one.first, one.second, this.#folder);
+        await withFolder((folder) => checkTakeover(one.first, one.second, folder));
         report.count(COUNTS.takeovers);
         return;
       case "race": {
-        const { races, named, killed } = await race(this.#folder, one.wins, one.ways.split(",") as Locking[]);
-        report.count(COUNTS.races, races);
-        report.count("refusals that named the holder", named);
-        report.count("holders killed in races", killed);
+        await withFolder(async (folder) => {
+          const { races, named, killed } = await race(folder, one.wins, one.ways.split(",") as Locking[]);
+          report.count(COUNTS.races, races);
+          report.count("refusals that named the holder", named);
+          report.count("holders killed in races", killed);
+        });
         return;
       }
       case "stopped":
-        await checkStoppedHolder(one.first, one.second, this.#folder);
+        await withFolder((folder) => checkStoppedHolder(one.first, one.second, folder));
         report.count("stopped holders that kept their lock");
         return;
       case "fenced":
         if (one.place !== "idle" && !this.#traces(COUNTS.fenced)) return;
-        await checkFenced(one.first, one.second, one.place, this.#folder);
+        await withFolder((folder) => checkFenced(one.first, one.second, one.place, folder));
         report.count(COUNTS.fenced);
         report.cell("fenced", one.first, one.place);
         return;
       case "fenced-checkpoint":
         if (!this.#traces(COUNTS.fenced)) return;
-        await checkFencedCheckpoint(one.first, one.second, one.copy, one.checkpoints, this.#folder);
+        await withFolder((folder) => checkFencedCheckpoint(one.first, one.second, one.copy, one.checkpoints, folder));
         report.count(COUNTS.fenced);
         report.cell("fenced", one.first, `before meta copy ${one.copy + 1}`);
         return;
+      default:
+        return await this.#medium(one);
     }
+  }
+
+  async #medium(
+    one: Extract<ProcessCase, { kind: "fault" | "interrupted" | "full-medium" | "read-only-medium" | "moved" }>,
+  ): Promise<void> {
+    const report = this.#report;
+    switch (one.kind) {
+      case "fault":
+        if (!this.#traces(COUNTS.faults)) return;
+        await withFolder((folder) => checkFault(one.runtime, one.fault, folder));
+        report.count(COUNTS.faults);
+        report.cell("faults", one.fault, one.runtime);
+        return;
+      case "interrupted":
+        if (!this.#traces(COUNTS.interruptions)) return;
+        report.count(COUNTS.interruptions, await checkInterrupted(one.runtime, this.#folder, this.#successors));
+        return;
+      case "full-medium":
+        if (!this.#mounts(COUNTS.fullMedia)) return;
+        await withFolder(async (folder) => report.count("commits that filled a medium", await checkFullMedium(one.runtime, folder)));
+        report.count(COUNTS.fullMedia);
+        return;
+      case "read-only-medium":
+        if (!this.#mounts(COUNTS.readOnlyMedia)) return;
+        await withFolder((folder) => checkReadOnlyMedium(one.runtime, folder));
+        report.count(COUNTS.readOnlyMedia);
+        return;
+      case "moved":
+        await withFolder((folder) => checkMoved(one.first, one.second, one.move, folder));
+        report.count(COUNTS.moved);
+        return;
+    }
+  }
+
+  #mounts(count: string): boolean {
+    const why = whyNoMounts();
+    if (why !== "") this.#report.skip(count, why);
+    return why === "";
   }
 
   #traces(count: string): boolean {
