@@ -177,15 +177,15 @@ export function bitmapSeal(buffer: usize, page: u32, level: u32, position: u32, 
 export function bitmapVerify(buffer: usize, page: u32, crc: u32, birth: u64, level: u32, position: u32): i32 {
   const actual = crc32c(buffer + 4, bitmapPageSize - 4, 0);
   if (actual != load<u32>(buffer, PAGE_CRC)) return corruptPage(page, REASON_CRC, load<u32>(buffer, PAGE_CRC), actual);
+  if (load<u64>(buffer, PAGE_FILE_ID) != fileId) return corruptPage(page, REASON_FOREIGN, <u32> fileId, load<u32>(buffer, PAGE_FILE_ID));
   const number = load<u32>(buffer, PAGE_NUMBER);
   if (number != page) return corruptPage(page, REASON_MISPLACED, page, number);
-  if (load<u64>(buffer, PAGE_FILE_ID) != fileId) return corruptPage(page, REASON_FOREIGN, <u32> fileId, load<u32>(buffer, PAGE_FILE_ID));
+  if (actual != crc) return corruptPage(page, REASON_STALE, crc, actual);
+  if (load48(buffer + PAGE_BIRTH) != birth) return corruptPage(page, REASON_STALE, <u32> birth, load<u32>(buffer, PAGE_BIRTH));
   const type = load<u8>(buffer, PAGE_TYPE);
   const want: u32 = level ? PAGE_BITMAP_INDEX : PAGE_BITMAP;
   if (type != want) return corruptPage(page, REASON_TYPE, want, type);
   if (load<u8>(buffer, PAGE_LEVEL) != level) return corruptPage(page, REASON_TYPE, level, load<u8>(buffer, PAGE_LEVEL));
-  if (actual != crc) return corruptPage(page, REASON_STALE, crc, actual);
-  if (load48(buffer + PAGE_BIRTH) != birth) return corruptPage(page, REASON_STALE, <u32> birth, load<u32>(buffer, PAGE_BIRTH));
   const there = load<u32>(buffer, BITMAP_POSITION);
   if (there != position) return corruptPage(page, REASON_MISPLACED, position, there);
   return OK;

@@ -7,7 +7,7 @@ import { count, counter, finding as keepFinding, findingPath, see, seenPages, se
 import { take } from "./check_source";
 import { visitLeaf, visitLost } from "./check_visit";
 import { readRun, runBegin, runEnd, runPages } from "./check_run";
-import { actual, contentProblem, expected, firstKey, identityProblem, orderAcross } from "./check_tree";
+import { actual, contentProblem, expected, firstKey, identityProblem } from "./check_tree";
 import {
   CELL_OVERFLOW,
   CHECK_BRANCH_PAGES,
@@ -47,7 +47,7 @@ import {
   TABLE_DROPPED,
 } from "./format";
 import { allocate, release } from "./mem";
-import { cellOf, countOf, keyCopy, prefixOf, restOf, slotOf, suffixOf } from "./page";
+import { cellOf, countOf, keyCopy, orderAcross, prefixOf, restOf, slotOf, suffixOf } from "./page";
 
 const LEVEL_MAX: u32 = 31;
 /** Levels of the roots tree and of the deepest table together. */

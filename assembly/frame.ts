@@ -3,10 +3,12 @@
 //   frame struct, 32 bytes before the page bytes (the struct and the page header share a cache line):
 //     -4  id         place (page number) or unplaced id; 0 = frame is free
 //     -8  version    version that wrote it (dirty pages)
+//     -12 parent     page under which its keys were held against the separators, 0 = none yet; see tree_path.ts
 //     -16 crc        checksum the file has (clean pages)
 //     -20 flags      DIRTY, FROZEN, WRITING
 //     -24 tick       last operation that used it
 //     -28 index      position in the list of all frames
+//     -32 slot       its slot in that parent
 //
 // Invariants:
 //   1. A resident placed page is in the page table under its place, at most once; a dirty unplaced one is in the unplaced table.
@@ -47,10 +49,12 @@ import { sealEntry, SEAL_CRC, SEAL_SPILL, sealSpilledBelow } from "./seal_table"
 
 export const FRAME_ID: usize = 4;
 export const FRAME_VERSION: usize = 8;
+export const FRAME_PARENT: usize = 12;
 export const FRAME_CRC_HAS: usize = 16;
 export const FRAME_FLAGS: usize = 20;
 export const FRAME_TICK: usize = 24;
 export const FRAME_INDEX: usize = 28;
+export const FRAME_SLOT: usize = 32;
 const STRUCT: u32 = 32;
 const PAD: u32 = 32;
 
@@ -244,6 +248,7 @@ function takeFrame(): usize {
   freeHead = <usize> load<u32>(frame);
   freeCount--;
   store<u32>(frame - FRAME_TICK, tick);
+  store<u32>(frame - FRAME_PARENT, 0);
   return frame;
 }
 
@@ -349,6 +354,9 @@ export function fetch(pointer: usize, level: u32): usize {
   }
   const frame = lookup(id);
   if (frame) {
+    // It was read for another pointer, which may have been another level's.
+    const have = <u32> load<u8>(frame, PAGE_LEVEL);
+    if (have != level) return refuse(corruptPage(id, REASON_TYPE, level, have));
     store<u32>(frame - FRAME_TICK, tick);
     return frame;
   }
@@ -359,6 +367,12 @@ export function fetch(pointer: usize, level: u32): usize {
     return want(id, id, load<u32>(sealed, SEAL_CRC), 0, level, W_PLACED);
   }
   return want(id, id, load<u32>(pointer, POINTER_CRC), load<u64>(pointer, POINTER_BIRTH) & 0xffffffffffff, level, W_PLACED);
+}
+
+/** No frame, and why. */
+export function refuse(status: i32): usize {
+  fetchStatus = status;
+  return 0;
 }
 
 /** The same page's frame if it is resident, else 0; touches nothing. */

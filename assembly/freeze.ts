@@ -9,7 +9,7 @@
 //   2. A page is sealed after all its children. A sealed page never changes.
 //   3. A frame handed out for writing stays until sealWritten says that the bytes are in the file.
 // Walking again after NEED_PAGE skips what is placed already: the walk is restarted, not resumed.
-import { getWord, invariant, setWord } from "./ctrl";
+import { corruptPage, getWord, invariant, setWord } from "./ctrl";
 import { crc32c } from "./crc32c";
 import {
   CTRL_OUT_AT,
@@ -26,9 +26,13 @@ import {
   META_SEQUENCE,
   OK,
   OUT_OF_MEMORY,
+  PAGE_NUMBER_MAX,
   POINTER_BIRTH,
   POINTER_CRC,
   POINTER_SIZE,
+  REASON_BOUNDS,
+  REASON_DEPTH,
+  ROOT_FLAGS,
   ROOT_LEVEL,
   ROOT_POINTER,
   ROOT_SIZE,
@@ -62,7 +66,8 @@ import { rootsForget } from "./roots";
 import { SEAL_CRC, SEAL_DONE, sealEntry, sealInsert, SEAL_SPILL, SEAL_STATE, sealTableNew } from "./seal_table";
 import { spaceAllocate, spaceDrop, spaceFreezeBegin, spaceNew, spaceOlder, spaceOpen, spacePlace } from "./space";
 import { spaceFinalize, spaceLevel, spaceOutNext, spacePageCount, spaceRoot } from "./space_finalize";
-import { isEmpty, pointerAt, rootLevel } from "./tree_path";
+import { bitmapMetaPages } from "./bitmap";
+import { isEmpty, LEVEL_MAX, pointerAt, rootLevel, ROOTS_TREE } from "./tree_path";
 import { runsFrozen } from "./txn";
 import { lookup } from "./page_table";
 import { addAlias, birth, dirtyGroup, freezeEnd, newestNumber, newestVersion, releaseHeldRuns, ROOTS, startBirth, versionFrame, versionSequence, versionsStart } from "./version";
@@ -114,8 +119,13 @@ export function freezeInit(): bool {
 /** Starts from a verified meta slot and, unless 0, the older generation's. */
 export function stateLoad(at: usize, older: usize): i32 {
   memory.fill(ROOTS, 0, ROOT_SIZE);
+  const rootsPage = load<u32>(at, META_ROOTS);
+  const rootsLevel = <u32> load<u8>(at, META_ROOTS_LEVEL);
+  if (rootsPage > <u32> PAGE_NUMBER_MAX || (rootsPage && rootsPage < bitmapMetaPages)) return corruptPage(rootsPage, REASON_BOUNDS, PAGE_NUMBER_MAX, rootsPage);
+  if (rootsLevel > LEVEL_MAX) return corruptPage(rootsPage, REASON_DEPTH, LEVEL_MAX, rootsLevel);
   memory.copy(ROOTS + ROOT_POINTER, at + META_ROOTS, POINTER_SIZE);
-  store<u8>(ROOTS, load<u8>(at, META_ROOTS_LEVEL), ROOT_LEVEL);
+  store<u8>(ROOTS, <u8> rootsLevel, ROOT_LEVEL);
+  store<u8>(ROOTS, ROOTS_TREE, ROOT_FLAGS);
   memory.copy(frozenRoots, ROOTS, ROOT_SIZE);
   frozenBirth = load<u64>(at, META_BIRTH) & 0xffffffffffff;
   frozenSequence = <f64> load<u64>(at, META_SEQUENCE);
@@ -143,6 +153,7 @@ export function stateLoad(at: usize, older: usize): i32 {
 /** Starts an empty file whose first `reservedPages` pages are meta slots and journal. */
 export function stateNew(reservedPages: u32): i32 {
   memory.fill(ROOTS, 0, ROOT_SIZE);
+  store<u8>(ROOTS, ROOTS_TREE, ROOT_FLAGS);
   const status = spaceNew(reservedPages);
   frozenPages = reservedPages;
   if (status == OK) versionsStart(0, 0, 0);

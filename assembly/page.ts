@@ -27,6 +27,7 @@ import {
   KEY_MAX,
   POINTER_SIZE,
   REASON_BOUNDS,
+  REASON_ORDER,
   REASON_TYPE,
   SLOT_KEY,
   SLOT_OFFSET,
@@ -122,7 +123,7 @@ export function pageInit(page: usize, pageSize: u32, level: u32): void {
 
 // ---- verification -----------------------------------------------------------------------------------------
 
-/** Why a page from storage cannot be used, or 0: every length and offset in it stays inside it. */
+/** Why a page from storage cannot be used, or 0: every length and offset in it stays inside it, and its keys rise. */
 export function pageProblem(page: usize, pageSize: u32): u32 {
   const type = load<u8>(page, PAGE_TYPE);
   const level = load<u8>(page, PAGE_LEVEL);
@@ -156,7 +157,52 @@ export function pageProblem(page: usize, pageSize: u32): u32 {
     total += size;
   }
   if (total + load<u16>(page, PAGE_HOLES) != cells) return REASON_BOUNDS;
+  // A branch's slot 0 has no key.
+  for (let i: u32 = level ? 1 : 0; i < count; i++) {
+    const slot = page + <usize> (first + i * SLOT_SIZE);
+    const suffix = suffixOf(slot);
+    // The head is zero behind the key's end.
+    if (suffix < HEAD_BYTES && load<u32>(slot) << (suffix << 3)) return unordered(suffix, i);
+    if (i > <u32> (level ? 1 : 0) && slotOrder(page, slot - SLOT_SIZE, slot) >= 0) return unordered(i - 1, i);
+  }
   return 0;
+}
+
+/** What the last pageProblem that returned REASON_ORDER expected and found: slots, or a key length and its slot. */
+export let orderExpected: u32 = 0;
+export let orderActual: u32 = 0;
+
+function unordered(expected: u32, actual: u32): u32 {
+  orderExpected = expected;
+  orderActual = actual;
+  return REASON_ORDER;
+}
+
+/** Order of two slots of one page: −1, 0, 1. */
+export function slotOrder(page: usize, a: usize, b: usize): i32 {
+  const x = load<u32>(a);
+  const y = load<u32>(b);
+  if (x != y) return x < y ? -1 : 1;
+  const m = suffixOf(a);
+  const n = suffixOf(b);
+  if (m > HEAD_BYTES && n > HEAD_BYTES) {
+    const fixed = fixedOf(page);
+    const rest = compare(cellOf(page, a) + fixed, cellOf(page, b) + fixed, min(m, n) - HEAD_BYTES);
+    if (rest) return rest;
+  }
+  return <i32> (m > n) - <i32> (m < n);
+}
+
+/** A full key is at most this long, with room for what keyCopy writes beyond it. */
+const left = memory.data(2064, 16);
+const right = memory.data(2064, 16);
+
+/** Order of the key of one page's slot against the key of another's: −1, 0, 1. */
+export function orderAcross(page: usize, index: u32, other: usize, otherIndex: u32): i32 {
+  const m = keyCopy(page, slotOf(page, index), left);
+  const n = keyCopy(other, slotOf(other, otherIndex), right);
+  const sign = compare(left, right, min(m, n));
+  return sign ? sign : <i32> (m > n) - <i32> (m < n);
 }
 
 // ---- keys ---------------------------------------------------------------------------------------------------

@@ -8,10 +8,15 @@
 //   1. Each step resumes where NEED_PAGE left it, and what it does never depends on where that was.
 //   2. Nothing of the newest generation is changed in place: its bitmaps are copied before bits change.
 import { bitmapBits, bitmapFanout, bitmapLevels, bitmapPageSize, bitmapSeal, bitsEnd, clearBits, countBits, LEVEL_MAX, setBits, store48 } from "./bitmap";
-import { corruptPage, invariant, setWord } from "./ctrl";
+import { corruptPage, getWord, invariant, setWord } from "./ctrl";
 import {
   BITMAP_ENTRY,
   BITMAP_USED,
+  CORRUPT_PAGE,
+  CTRL_ERROR_A,
+  CTRL_ERROR_B,
+  CTRL_ERROR_PAGE,
+  CTRL_ERROR_REASON,
   CTRL_OUT_AT,
   CTRL_OUT_COUNT,
   CTRL_OUT_PAGE,
@@ -79,6 +84,12 @@ const STAGE_SEAL: u32 = 5;
 const STAGE_FAILED: u32 = 6;
 
 let stage: u32 = STAGE_IDLE;
+// Why it has failed: it says so again whenever it is asked.
+let failedStatus: i32 = OK;
+let failedPage: u32 = 0;
+let failedReason: u32 = 0;
+let failedExpected: u32 = 0;
+let failedActual: u32 = 0;
 /** The generation being made. */
 let next: usize = 0;
 /** Nodes to place: {level, position}. */
@@ -103,7 +114,9 @@ export function spaceMoveFrom(page: u32): void {
 
 /** Makes the next generation from this period. `birth` is its checkpoint number. OK, NEED_PAGE, OUT_OF_SPACE. */
 export function spaceFinalize(birth: u64): i32 {
-  if (stage == STAGE_FAILED) return invariant(7030);
+  if (stage == STAGE_FAILED) {
+    return failedStatus == CORRUPT_PAGE ? corruptPage(failedPage, failedReason, failedExpected, failedActual) : invariant(7030);
+  }
   if (stage == STAGE_IDLE) {
     if (outReady && outNext < listCount(outs)) return invariant(7031);
     const status = spaceLoad();
@@ -127,7 +140,14 @@ export function spaceFinalize(birth: u64): i32 {
   if (stage == STAGE_APPLY) {
     stage = STAGE_FAILED;
     const status = applyLog();
-    if (status != OK) return status;
+    if (status != OK) {
+      failedStatus = status;
+      failedPage = getWord(CTRL_ERROR_PAGE);
+      failedReason = getWord(CTRL_ERROR_REASON);
+      failedExpected = getWord(CTRL_ERROR_A);
+      failedActual = getWord(CTRL_ERROR_B);
+      return status;
+    }
     settle();
     stage = STAGE_END;
   }

@@ -9,7 +9,7 @@ import { countOf, freeOf, keyCopy, slotOf } from "./page";
 import { rootAt, rootChanged, writerRoot } from "./roots";
 import { shrinkRoot, removeChild } from "./tree_delete";
 import { cells, fits, gather, separatorFor, writeRange } from "./tree_pack";
-import { isEmpty, KEY, pathFrame, pathIndex, pointerAt, rootLevel, setKey, setPath } from "./tree_path";
+import { fetchChild, fetchRoot, isEmpty, KEY, pathFrame, pathIndex, pointerAt, rootLevel, setKey, setPath } from "./tree_path";
 import { acceptsReplacement, ownPath, replaceSeparatorWith } from "./tree_put";
 import { childIndex } from "./page";
 import { ROOTS, supersede, touched, writable } from "./version";
@@ -52,23 +52,22 @@ export function packStep(most: u32): i32 {
   const status = reserveFrames(2 * rootLevel(root) + 8);
   if (status != OK) return status;
   setKey(position, positionLength);
-  let pointer = root + ROOT_POINTER;
   let l = rootLevel(root);
   let upperLength: u32 = NONE;
+  let page = fetchRoot(root);
   while (true) {
-    const page = fetch(pointer, l);
     if (!page) return fetchStatus;
     const index = childIndex(page, KEY, positionLength);
     setPath(l, page, index);
     if (l == level + 1) break;
     if (index + 1 < countOf(page)) upperLength = keyCopy(page, slotOf(page, index + 1), upper);
-    pointer = pointerAt(page, index);
     l--;
+    page = fetchChild(root, l, index);
   }
   for (let done: u32 = 0; done < most; done++) {
     const parent = pathFrame(level + 1);
     const index = pathIndex(level + 1);
-    const left = fetch(pointerAt(parent, index), level);
+    const left = fetchChild(root, level, index);
     if (!left) return fetchStatus;
     if (index + 1 == countOf(parent)) {
       if (liesHigh(left)) move(root, index, left);
@@ -81,7 +80,7 @@ export function packStep(most: u32): i32 {
       }
       return MORE;
     }
-    const right = fetch(pointerAt(parent, index + 1), level);
+    const right = fetchChild(root, level, index + 1);
     if (!right) return fetchStatus;
     const room = reserveFrames(rootLevel(root) + 4);
     if (room != OK) return room;
@@ -153,7 +152,7 @@ function pack(root: usize, index: u32, left: usize, right: usize): bool {
 
 /** The root: moved if it lies high, replaced by its child while it has only one. */
 function finish(root: usize): i32 {
-  const page = fetch(root + ROOT_POINTER, rootLevel(root));
+  const page = fetchRoot(root);
   if (!page) return fetchStatus;
   const single = rootLevel(root) > 0 && countOf(page) == 1;
   if (single && !fetch(pointerAt(page, 0), rootLevel(root) - 1)) return fetchStatus;

@@ -16,7 +16,7 @@ import {
 } from "./marks";
 import { cellSize, countOf, found, keyCopy, removeCell, restOf, slotOf, suffixOf, usedOf } from "./page";
 import { cells, chooseSplit, fits, gather, separatorFor, writeRange } from "./tree_pack";
-import { descend, isEmpty, pathFrame, pathIndex, pointerAt, rootLevel } from "./tree_path";
+import { descend, fetchChild, isEmpty, pathFrame, pathIndex, pointerAt, rootLevel } from "./tree_path";
 import { acceptsReplacement, freeRun, ownPath, replaceSeparatorWith } from "./tree_put";
 import { supersede, writable } from "./version";
 
@@ -46,8 +46,8 @@ export function treeDelete(root: usize, length: u32): i32 {
     if (used > loss && !isThin(used - loss)) break;
     const parent = pathFrame(l + 1);
     const at = pathIndex(l + 1);
-    if (at + 1 < countOf(parent) && !fetch(pointerAt(parent, at + 1), l)) return fetchStatus;
-    if (at && !fetch(pointerAt(parent, at - 1), l)) return fetchStatus;
+    if (at + 1 < countOf(parent) && !fetchChild(root, l, at + 1)) return fetchStatus;
+    if (at && !fetchChild(root, l, at - 1)) return fetchStatus;
     loss = SLOT_SIZE + POINTER_SIZE + 1024; // the largest separator that may go
   }
   ownPath(root, 0);

@@ -4,7 +4,7 @@
 // that a missing page never leaves a half-done change. A full leaf first shares with a neighbour, then splits. A branch without room for the new
 // separator is split by itself before the leaf is touched, and the operation starts again: at most one page of each level changes shape at a time.
 import { OK, POINTER_SIZE, ROOT_LEVEL, ROOT_POINTER, ROOT_ROWS, SLOT_SIZE, CELL_OVERFLOW, OVERFLOW_SIZE, RUN_HEADER, POINTER_BIRTH, POINTER_PAGE, ROOT_RUN_PAGES, PAGE_HEADER } from "./format";
-import { fetch, fetchStatus, idOf, pageSize, reserveFrames } from "./frame";
+import { fetchStatus, idOf, pageSize, reserveFrames } from "./frame";
 import { invariant } from "./ctrl";
 import {
   mark,
@@ -21,7 +21,7 @@ import {
 } from "./marks";
 import { cellOf, countOf, defragment, found, freeOf, hasPrefix, insertCell, levelOf, pageInit, prefixOf, removeCell, restOf, slotOf, suffixOf } from "./page";
 import { cells, chooseSplit, fits, gather, scratchPage, separatorFor, writeRange } from "./tree_pack";
-import { descend, isEmpty, KEY, LEVEL_MAX, pathFrame, pathIndex, pointerAt, pointerTo, rootLevel, setPath } from "./tree_path";
+import { descend, fetchChild, isEmpty, KEY, LEVEL_MAX, pathFrame, pathIndex, pointerAt, pointerTo, rootLevel, setPath } from "./tree_path";
 import { createPage, setPointer, supersedeRun, writable } from "./version";
 
 const NONE: u32 = 0xffffffff;
@@ -157,7 +157,7 @@ function share(root: usize, length: u32, word: u32, payload: usize, size: u32, w
   const mine = pathIndex(1);
   const leftIndex = withRight ? mine : mine - 1;
   const leaf = pathFrame(0);
-  const other = fetch(pointerAt(parent, withRight ? mine + 1 : mine - 1), 0);
+  const other = fetchChild(root, 0, withRight ? mine + 1 : mine - 1);
   if (!other) return fetchStatus;
   if (freeOf(other, pageSize) < pageSize >> 2) return DECLINED;
   gather(withRight ? leaf : other, withRight ? other : leaf, 0, 0, !withRight, pathIndex(0), KEY, length, word, payload, size);

@@ -1,10 +1,10 @@
 // Positions in key order: the leaf and index of a bound, and the steps from there in both directions.
 //
 // A position lives in the path (tree_path.ts) and is valid within one operation only; longer scans keep the last key instead.
-import { DONE, NOT_FOUND, OK, ROOT_POINTER } from "./format";
-import { fetch, fetchStatus } from "./frame";
+import { DONE, NOT_FOUND, OK } from "./format";
+import { fetchStatus } from "./frame";
 import { countOf, found, keyCopy, prefixOf, slotOf, suffixOf } from "./page";
-import { descend, isEmpty, pathFrame, pathIndex, pointerAt, rootLevel, setPath } from "./tree_path";
+import { descend, fetchChild, fetchRoot, isEmpty, pathFrame, pathIndex, rootLevel, setPath } from "./tree_path";
 
 export const SEEK_AT_OR_AFTER: u32 = 0;
 export const SEEK_AFTER: u32 = 1;
@@ -16,8 +16,7 @@ export const SEEK_LAST: u32 = 4;
 export function seek(root: usize, length: u32, mode: u32): i32 {
   if (isEmpty(root)) return NOT_FOUND;
   if (mode == SEEK_LAST) {
-    const status = descendEdge(root, rootLevel(root), root + ROOT_POINTER, true);
-    return status;
+    return descendEdge(root, rootLevel(root), fetchRoot(root), true);
   }
   const status = descend(root, length);
   if (status != OK) return status;
@@ -38,19 +37,18 @@ export function seek(root: usize, length: u32, mode: u32): i32 {
   return next == DONE ? NOT_FOUND : next;
 }
 
-/** Descends along the first or last children from a pointer at `level`, leaving the path on the first or last row. */
+/** Descends along the first or last children from a page at `level` (0: as fetch says), leaving the path on the first or last row. */
 function descendEdge(root: usize, from: u32, start: usize, last: bool): i32 {
   let level = from;
-  let pointer = start;
-  while (true) {
-    const page = fetch(pointer, level);
-    if (!page) return fetchStatus;
+  let page = start;
+  while (page) {
     const index = last ? countOf(page) - 1 : 0;
     setPath(level, page, index);
     if (!level) return OK;
-    pointer = pointerAt(page, index);
     level--;
+    page = fetchChild(root, level, index);
   }
+  return fetchStatus;
 }
 
 /** Moves to the first row of the next leaf, or the last of the previous one: OK, DONE, or what fetch says. */
@@ -61,8 +59,9 @@ export function stepLeaf(root: usize, back: bool): i32 {
     const index = pathIndex(l);
     if (back ? index > 0 : index + 1 < countOf(page)) {
       const next = back ? index - 1 : index + 1;
-      const status = descendEdge(root, l - 1, pointerAt(page, next), back);
-      if (status == OK) setPath(l, page, next);
+      setPath(l, page, next);
+      const status = descendEdge(root, l - 1, fetchChild(root, l - 1, next), back);
+      if (status != OK) setPath(l, page, index);
       return status;
     }
   }

@@ -1,14 +1,14 @@
 // Checkpoints: one version becomes the next meta generation, in slices beside commits.
 //
-// Freezing is one step of a turn; sealing and writing pages, then zeroing a new journal extent, go slice by slice; the order behind that is in order.ts.
+// Freezing is one step of a turn; sealing and writing pages, then blanking a new journal extent, go slice by slice; the order behind that is in order.ts.
 // A step that fails without a failed sync leaves the checkpoint stalled: starting again makes the same writes. Nothing is lost meanwhile: acknowledged commits are
 // in the journal, whose tail moves only when both copies of the new generation are durable.
-import { CTRL_OUT_PAGE, OK } from "../../assembly/format.ts";
+import { CTRL_OUT_PAGE, META_FILE_ID, OK } from "../../assembly/format.ts";
 import { fail } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { JournalMark } from "./journal.ts";
 import { type Extent, readMeta } from "./meta.ts";
-import { cutTail, fence, metaSteps, nextMeta, writeZeros } from "./order.ts";
+import { cutTail, fence, metaSteps, nextMeta, writeBlank } from "./order.ts";
 
 /** Pages sealed and written before others get a turn. */
 const SLICE_PAGES = 64;
@@ -46,7 +46,7 @@ interface Work {
   /** Whether the freeze itself is over. */
   placed: boolean;
   sealed: boolean;
-  zeroed: number;
+  blanked: number;
   meta: Uint8Array<ArrayBuffer> | undefined;
   steps: (() => void | Promise<void>)[];
   step: number;
@@ -153,7 +153,7 @@ export class Checkpointer {
       clean: options.clean ?? false,
       placed: !frozen,
       sealed: !frozen,
-      zeroed: 0,
+      blanked: 0,
       meta: undefined,
       steps: [],
       step: 0,
@@ -179,13 +179,13 @@ export class Checkpointer {
     if (work.extent) {
       const start = work.extent.page * core.pageSize;
       const bytes = work.extent.pages * core.pageSize;
-      while (work.zeroed < bytes) {
+      while (work.blanked < bytes) {
         this.#alive();
-        const end = Math.min(bytes, work.zeroed + SLICE_BYTES);
+        const end = Math.min(bytes, work.blanked + SLICE_BYTES);
         io.clearSpills(work.extent.page, work.extent.pages);
         fence(core);
-        writeZeros(core.file, start + work.zeroed, start + end);
-        work.zeroed = end;
+        writeBlank(core.file, core.kernel, core.meta.bytes.subarray(META_FILE_ID), start + work.blanked, start + end);
+        work.blanked = end;
         await environment.yield();
       }
     }

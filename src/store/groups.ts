@@ -188,20 +188,30 @@ export class GroupReader {
     }
   }
 
-  /** Throws CORRUPT_JOURNAL when a later group of this epoch shows that group `missing` had been durable. */
-  refuseLaterGroups(missing: number): void {
+  /**
+   * Looks around for what has become of group `missing`, which is not whole. Throws CORRUPT_JOURNAL when a later group of this epoch shows that it had been durable, ROLLED_BACK when a newer writer has been here than
+   * the meta slots know of. Returns whether something of it was there: a block of it, or a place for its beginning of which neither block can be read. Every other block of the journal is whole, also one that no
+   * group has used yet.
+   */
+  refuseLaterGroups(missing: number): boolean {
     const { kernel, journal, meta } = this.#source;
     const x = kernel.exports;
     let later = false;
     let told = false;
+    let some = false;
     for (let extent = 0; extent < journal.extents.length; extent++) {
       const blocks = journal.blocksOf(extent);
       for (let block = 0; block < blocks; block += this.#count) {
         this.#fill({ extent, block }, CHUNK_BLOCKS * 4);
         for (let i = 0; i < this.#count; i++) {
           const at = this.#at + i * BLOCK_SIZE;
-          if (!this.#mayBeLater(at, missing) || x.blockPeek(at) !== OK) continue;
-          if (kernel.word(CTRL_OUT_PAGE) !== meta.epoch || x.peekGroup() <= missing) continue;
+          if (!this.#mayMatter(at, missing) || x.blockPeek(at) !== OK) continue;
+          const epoch = kernel.word(CTRL_OUT_PAGE);
+          if (epoch > meta.epoch) this.#rolledBack(epoch);
+          if (x.peekGroup() === missing) {
+            some = true;
+            continue;
+          }
           later = true;
           const durable = x.peekDurable();
           if (durable >= 0) told = true;
@@ -212,13 +222,42 @@ export class GroupReader {
     this.forget();
     // No later block says what was durable. In "sync" mode a group is written only behind the sync of the one before.
     if (later && !told && meta.durability === 0) this.#corrupt(missing, missing + 1);
+    return some || this.#destroyedBeginning();
   }
 
-  /** Whether a block says of itself that it is of a later group of this epoch. Only such a one is worth its checksum: most of a journal is older, or was never written. */
-  #mayBeLater(at: number, missing: number): boolean {
+  /** Whether neither of the first two blocks is whole at a place where the next group may begin. */
+  #destroyedBeginning(): boolean {
+    const { kernel: { exports: x }, journal } = this.#source;
+    for (const place of this.#places()) {
+      if (journal.blocksOf(place.extent) - place.block < 2) continue;
+      const at = this.#load(place, 2);
+      const destroyed = x.blockPeek(at) !== OK && x.blockPeek(at + BLOCK_SIZE) !== OK;
+      if (destroyed) {
+        this.forget();
+        return true;
+      }
+    }
+    this.forget();
+    return false;
+  }
+
+  #rolledBack(epoch: number): never {
+    fail(
+      "ROLLED_BACK",
+      "Cannot recover: the journal holds groups of a writer that the meta slots know nothing of, so they are of an older state",
+      {
+        detail: { epoch, known: this.#source.meta.epoch },
+      },
+    );
+  }
+
+  /** Whether a block says of itself that it is of a newer writer, or of this epoch and not of an earlier group. Only such a one is worth its checksum: most of a journal is older, or was never written. */
+  #mayMatter(at: number, missing: number): boolean {
     const { kernel: { u32 }, meta } = this.#source;
-    if (u32[(at + JOURNAL_MAGIC) >>> 2] !== JOURNAL_MAGIC_VALUE || u32[(at + JOURNAL_EPOCH) >>> 2] !== meta.epoch) return false;
-    return u32[(at + JOURNAL_GROUP) >>> 2]! + (u32[(at + JOURNAL_GROUP + 4) >>> 2]! & 0xffff) * 0x1_0000_0000 > missing;
+    if (u32[(at + JOURNAL_MAGIC) >>> 2] !== JOURNAL_MAGIC_VALUE) return false;
+    const epoch = u32[(at + JOURNAL_EPOCH) >>> 2]!;
+    if (epoch !== meta.epoch) return epoch > meta.epoch;
+    return u32[(at + JOURNAL_GROUP) >>> 2]! + (u32[(at + JOURNAL_GROUP + 4) >>> 2]! & 0xffff) * 0x1_0000_0000 >= missing;
   }
 
   #corrupt(group: number, later: number): never {

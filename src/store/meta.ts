@@ -6,11 +6,14 @@
 import {
   BLOCK_SIZE,
   FORMAT_VERSION,
+  JOURNAL_EPOCH,
   JOURNAL_FILE_ID,
+  JOURNAL_HEADER,
   JOURNAL_MAGIC,
   JOURNAL_MAGIC_VALUE,
   MAGIC_HI,
   MAGIC_LO,
+  META_BIRTH,
   META_BITMAP,
   META_BYTES,
   META_CLEAN,
@@ -115,6 +118,10 @@ function viewOf(bytes: Uint8Array): DataView {
 
 function u64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+}
+
+function u48(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint16(at + 4, true) * 0x1_0000_0000;
 }
 
 function setU64(view: DataView, at: number, value: number): void {
@@ -337,11 +344,22 @@ export function checkFeatures(meta: Meta, writing: boolean, name: string): void 
   fail("UNKNOWN_FEATURE", `Cannot open "${name}": it uses a feature that this version does not know`, { detail: { file: name, bits } });
 }
 
+// Numbers that only rise, and are never given room to run over: a hundred years of commits stay far below.
+const WIDE_MOST = 2 ** 53 - 2 ** 40;
+const NARROW_MOST = 2 ** 48 - 2 ** 40;
+const EPOCH_MOST = 2 ** 32 - 2 ** 20;
+
 /** What a meta slot names that cannot be, whatever its checksum says. */
 export function impossible(meta: Meta): string | undefined {
   const shift = meta.pageShift;
   if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) return "an impossible page size";
-  if (![meta.generation, meta.frame, meta.sequence, meta.group].every(Number.isSafeInteger)) return "an impossible number";
+  const birth = u48(viewOf(meta.bytes), META_BIRTH);
+  if (!(Math.max(meta.generation, meta.sequence) <= WIDE_MOST && Math.max(meta.frame, meta.group, birth) <= NARROW_MOST)) {
+    return "an impossible number";
+  }
+  if (!(meta.epoch <= EPOCH_MOST && meta.committedAt >= 0 && meta.committedAt < 2 ** 48 && meta.durability <= 2)) {
+    return "an impossible number";
+  }
   if (meta.extents.length === 0) return "no journal";
   let end = 0;
   for (const extent of [...meta.extents].sort((a, b) => a.page - b.page)) {
@@ -381,9 +399,9 @@ export function isCreated(region: Uint8Array, checksum: Checksum): boolean {
 }
 
 /**
- * Whether these bytes (the whole file) are what an interrupted creation leaves. Creation sets the length of a fresh file, writes slot A1, then zeros over the journal,
+ * Whether these bytes (the whole file) are what an interrupted creation leaves. Creation sets the length of a fresh file, writes slot A1, then blank blocks over the journal,
  * then the other slots, each behind the sync of the step before. So either A1 is that of a fresh file, no slot of the next generation is valid and nothing in the
- * journal was ever written under that file id; or nothing but A1 holds anything, and the file is `freshLengths` long unless it is all zeros.
+ * journal was ever written under that file id; or nothing but A1 and blank blocks is there, and the file is `freshLengths` long unless it is all zeros.
  */
 export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum, freshLengths: readonly number[]): boolean {
   const blocks: Uint8Array[] = [];
@@ -394,15 +412,24 @@ export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum, fre
   }
   const valid = (block: Uint8Array): boolean => isValid(block, checksum);
   const [first, ...rest] = blocks as [Uint8Array, ...Uint8Array[]];
-  if (!valid(first)) return rest.every(isBlank) && (isBlank(first) || freshLengths.includes(whole.length));
+  if (!valid(first)) {
+    return rest.every((block) => isBlank(block) || isBlankJournal(block)) && (isBlank(first) || freshLengths.includes(whole.length));
+  }
   const meta = readMeta(first);
   if (meta.generation !== 0 || meta.frame !== 0 || !freshLengths.includes(whole.length)) return false;
   if (valid(blocks[1]!) || valid(blocks[3]!)) return false;
   const id = toHex(first.subarray(META_FILE_ID, META_FILE_ID + 8));
   return !blocks.slice(META_SLOTS).some((block) =>
-    viewOf(block).getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE &&
+    viewOf(block).getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && viewOf(block).getUint32(JOURNAL_EPOCH, true) !== 0 &&
     toHex(block.subarray(JOURNAL_FILE_ID, JOURNAL_FILE_ID + 8)) === id
   );
+}
+
+/** A journal block that no group has used yet. */
+function isBlankJournal(block: Uint8Array): boolean {
+  const view = viewOf(block);
+  return view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && view.getUint32(JOURNAL_EPOCH, true) === 0 &&
+    isBlank(block.subarray(JOURNAL_HEADER));
 }
 
 function isBlank(bytes: Uint8Array): boolean {

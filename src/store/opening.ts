@@ -14,6 +14,7 @@ import {
   type Chosen,
   isCreated,
   isInterruptedCreation,
+  newestMeta,
   sealSlot,
   slotChecksum,
   slotOffset,
@@ -52,10 +53,13 @@ const ATTEMPTS = 5;
 /** A reader takes no lock: what looks damaged may be the work of a writer between two reads. Damage that stays is damage. */
 async function openBesideWriter(storage: Storage, options: ResolvedOptions): Promise<Opened> {
   for (let attempt = 1;; attempt++) {
+    const opening = new Opening(storage, options, true, undefined);
     try {
-      return await new Opening(storage, options, true, undefined).open();
+      return await opening.open();
     } catch (error) {
       if (attempt === ATTEMPTS || !isManifestError(error) || error.kind !== "data" || error.code === "NOT_A_MANIFEST") throw error;
+      // No page of a generation is written again before a newer one is durable: without one, a damaged page is damaged.
+      if (error.code === "CORRUPT_PAGE" && !opening.overtaken()) throw error;
       await options.environment.yield();
     }
   }
@@ -75,6 +79,7 @@ class Opening {
   readonly #file: PageFile;
   readonly #kernel: Kernel;
   readonly #checksum: (bytes: Uint8Array) => number;
+  #chosen: Core["meta"] | undefined;
   readonly #report: RecoveryReport = {
     created: false,
     clean: false,
@@ -118,6 +123,14 @@ class Opening {
     fail("ROLLED_BACK", `Cannot open "${this.#storage.name}": its newest change is ${sequence}, and ${expectSequence} was there`, {
       detail: { file: this.#storage.name, sequence, expected: expectSequence },
     });
+  }
+
+  /** Whether a writer has made a newer meta generation durable than the one that was chosen. */
+  overtaken(): boolean {
+    const region = new Uint8Array(META_BYTES);
+    this.#file.read(0, region);
+    const chosen = this.#chosen;
+    return chosen === undefined || (newestMeta(region, this.#checksum, chosen.fileId)?.generation ?? -1) > chosen.generation;
   }
 
   #isInterrupted(size: number, region: Uint8Array): boolean {
@@ -173,7 +186,7 @@ class Opening {
       pageSize,
       { page: metaPages, pages: journalPages },
       DURABILITY_CODES[durability],
-      this.#checksum,
+      this.#kernel,
     );
     const region = new Uint8Array(META_BYTES);
     this.#file.read(0, region);
@@ -198,6 +211,7 @@ class Opening {
   async #openExisting(chosen: Chosen): Promise<Opened> {
     const name = this.#storage.name;
     const { current } = chosen;
+    this.#chosen = current;
     checkFeatures(current, !this.#readOnly, name);
     checkBounds(current, this.#file.size(), name);
     this.#report.clean = current.clean;

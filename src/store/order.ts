@@ -8,11 +8,29 @@
 //
 // Invariants: pages are durable before the meta that names them; nothing is written while a half-written meta slot is left; growth is durable before it is used; of each pair of copies one is readable at every moment;
 // a failed sync is never retried.
-import { BLOCK_SIZE, CTRL_OUT_AT, CTRL_OUT_COUNT, CTRL_OUT_PAGE, DONE, META_BYTES, OK } from "../../assembly/format.ts";
+import {
+  BLOCK_SIZE,
+  CTRL_OUT_AT,
+  CTRL_OUT_COUNT,
+  CTRL_OUT_PAGE,
+  DONE,
+  FRAME_HEADER,
+  GROUP_HEADER,
+  JOURNAL_COUNT,
+  JOURNAL_CRC,
+  JOURNAL_FILE_ID,
+  JOURNAL_MAGIC,
+  JOURNAL_MAGIC_VALUE,
+  JOURNAL_USED,
+  META_BYTES,
+  META_FILE_ID,
+  OK,
+} from "../../assembly/format.ts";
 import { fail, isManifestError, ManifestError } from "../errors.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { Core } from "./core.ts";
 import type { Position } from "./journal.ts";
-import { blankSlot, type Extent, type MetaFields, readMeta, sealSlot, slotOffset, writeFields } from "./meta.ts";
+import { blankSlot, type Extent, type MetaFields, readMeta, sealSlot, slotChecksum, slotOffset, writeFields } from "./meta.ts";
 import type { PageFile } from "./page_file.ts";
 
 /** Zeros are written this many at a time. */
@@ -34,6 +52,25 @@ export function checkClaim(core: Core): void {
 /** Whether an error says that this writer has lost the file to another one, or the file itself: found out before anything was written. */
 export function isLost(error: unknown): boolean {
   return isManifestError(error) && (error.code === "FENCED" || error.code === "FILE_MOVED");
+}
+
+/**
+ * Fills a stretch of the journal with blank blocks: whole, of this file, of epoch and group 0, so that none is ever replayed. Zeros would do as well, were it not that blocks which damage has zeroed could then not be told
+ * from such that were never written.
+ */
+export function writeBlank(file: PageFile, kernel: Kernel, fileId: Uint8Array, from: number, end: number): void {
+  const block = new Uint8Array(BLOCK_SIZE);
+  const view = new DataView(block.buffer);
+  view.setUint32(JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE, true);
+  block.set(fileId.subarray(0, 8), JOURNAL_FILE_ID);
+  view.setUint16(JOURNAL_COUNT, 1, true);
+  view.setUint16(JOURNAL_USED, GROUP_HEADER + FRAME_HEADER, true);
+  const at = kernel.exports.arena(BLOCK_SIZE) >>> 0;
+  kernel.u8.set(block, at);
+  view.setUint32(JOURNAL_CRC, kernel.exports.crc32c(at + JOURNAL_MAGIC, BLOCK_SIZE - JOURNAL_MAGIC, 0), true);
+  const many = new Uint8Array(Math.min(end - from, ZEROS.length));
+  for (let i = 0; i < many.length; i += BLOCK_SIZE) many.set(block, i);
+  for (let place = from; place < end; place += many.length) file.write(place, many.subarray(0, Math.min(many.length, end - place)));
 }
 
 /** Throws FENCED when another writer has taken over. Free where the operating system excludes others. */
@@ -66,10 +103,10 @@ export function writeGroup(core: Core, position: Position, firstFrame: number, w
   return blocks;
 }
 
-/** A group that could not be written whole must never be replayed: zeros over it, synced. Throws when even that fails. */
+/** A group that could not be written whole must never be replayed: blank blocks over it, synced. Throws when even that fails. */
 export function eraseGroup(core: Core, position: Position, blocks: number): void | Promise<void> {
   const at = core.journal.offset(position);
-  writeZeros(core.file, at, at + blocks * BLOCK_SIZE);
+  writeBlank(core.file, core.kernel, core.meta.bytes.subarray(META_FILE_ID), at, at + blocks * BLOCK_SIZE);
   return core.file.syncing ? core.file.syncLater() : core.file.sync();
 }
 
@@ -132,8 +169,9 @@ export async function createFile(
   pageSize: number,
   extent: Extent,
   durability: number,
-  checksum: (bytes: Uint8Array) => number,
+  kernel: Kernel,
 ): Promise<void> {
+  const checksum = slotChecksum(kernel);
   const region = new Uint8Array(META_BYTES);
   for (const generation of [0, 1]) {
     const bytes = kernelPart.slice() as Uint8Array<ArrayBuffer>;
@@ -156,7 +194,9 @@ export async function createFile(
   // From here on the file is known as an interrupted creation until a slot of generation 1 is valid.
   file.write(0, region.subarray(0, BLOCK_SIZE));
   await file.syncLater();
-  writeZeros(file, META_BYTES, pages * pageSize);
+  const start = extent.page * pageSize;
+  if (start > META_BYTES) writeZeros(file, META_BYTES, start);
+  writeBlank(file, kernel, kernelPart.subarray(META_FILE_ID), start, start + extent.pages * pageSize);
   await file.syncLater();
   file.write(BLOCK_SIZE, region.subarray(BLOCK_SIZE));
   await file.syncLater();

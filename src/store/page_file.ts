@@ -58,7 +58,9 @@ export class PageFile {
     if (this.#overlay.size === 0) return count;
     for (let done = 0; done < into.length; done += OVERLAY_UNIT) {
       const kept = this.#overlay.get(at + done);
-      if (kept) into.set(kept.subarray(0, Math.min(OVERLAY_UNIT, into.length - done)), done);
+      if (!kept) continue;
+      into.set(kept.subarray(0, Math.min(OVERLAY_UNIT, into.length - done)), done);
+      count = Math.max(count, Math.min(into.length, done + OVERLAY_UNIT));
     }
     return count;
   }

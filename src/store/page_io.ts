@@ -20,11 +20,12 @@ import {
   NEED_RUN,
   NOT_FOUND,
   OK,
+  REASON_BOUNDS,
 } from "../../assembly/format.ts";
 import { fail, type ManifestErrorFields } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PageFile } from "./page_file.ts";
-import { statusError } from "./status.ts";
+import { pageError, statusError } from "./status.ts";
 
 /** A call that asks this often for pages is going round in circles. */
 const RETRIES_MAX = 1 << 26;
@@ -87,7 +88,8 @@ export class PageIo {
     const page = kernel.word(CTRL_NEED_PAGE);
     const at = kernel.word(CTRL_NEED_AT);
     try {
-      this.#file.read(page * this.#pageSize, kernel.u8.subarray(at, at + this.#pageSize));
+      const read = this.#file.read(page * this.#pageSize, kernel.u8.subarray(at, at + this.#pageSize));
+      if (read === 0) throw this.onDamage(pageError(page, REASON_BOUNDS, action));
     } catch (error) {
       kernel.exports.pageAbandon();
       throw error;

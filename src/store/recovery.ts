@@ -16,6 +16,8 @@ export class Replay {
   readonly #core: Core;
   readonly #report: RecoveryReport;
   readonly #groups: GroupReader;
+  /** Whether something is left of the group that is not whole. */
+  #remains = false;
 
   constructor(core: Core, report: RecoveryReport) {
     this.#core = core;
@@ -30,7 +32,10 @@ export class Replay {
       let found = this.#find();
       if (!found || found.torn) found = this.#findAgain(found !== undefined);
       if (!found || found.torn) this.#groups.refuseUnreadable(found);
-      if (!found) break;
+      if (!found) {
+        if (this.#remains) this.#report.cut = { group: journal.nextGroup, frames: 0 };
+        break;
+      }
       if (found.rebuilt >= 0) this.#report.rebuilt.push({ group: found.group, block: found.rebuilt });
       this.#apply(found.frames);
       if (found.torn) this.#report.cut = { group: journal.nextGroup, frames: found.frames };
@@ -70,7 +75,7 @@ export class Replay {
     const { journal, file } = this.#core;
     for (let again = 0;; again++) {
       try {
-        this.#groups.refuseLaterGroups(journal.nextGroup);
+        this.#remains = this.#groups.refuseLaterGroups(journal.nextGroup);
         return torn ? this.#find() : undefined;
       } catch (error) {
         if (!file.readOnly || again === REREADS) throw error;

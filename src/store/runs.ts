@@ -42,13 +42,13 @@ export class RunReader {
   /** Turns the error of a damaged run into what it means here. */
   onDamage: (error: Error) => Error = (error) => error;
   readonly #kernel: Kernel;
-  readonly #file: Pick<PageFile, "read" | "readOnly">;
+  readonly #file: Pick<PageFile, "read" | "readOnly" | "size">;
   readonly #pageSize: number;
   readonly #fileIdLo: number;
   readonly #fileIdHi: number;
   #held = 0;
 
-  constructor(kernel: Kernel, file: Pick<PageFile, "read" | "readOnly">, pageSize: number, fileIdLo: number, fileIdHi: number) {
+  constructor(kernel: Kernel, file: Pick<PageFile, "read" | "readOnly" | "size">, pageSize: number, fileIdLo: number, fileIdHi: number) {
     this.#kernel = kernel;
     this.#file = file;
     this.#pageSize = pageSize;
@@ -92,18 +92,28 @@ export class RunReader {
     return at;
   }
 
-  /** Checks the first page's header against the pointer. */
-  #checkHeader(run: Run, at: number): void {
-    const u8 = this.#kernel.u8;
-    const view = new DataView(u8.buffer, u8.byteOffset + at, RUN_HEADER);
-    if (view.getUint8(PAGE_TYPE) !== PAGE_RUN) this.#damaged(run, REASON_TYPE);
-    if (view.getUint32(PAGE_FILE_ID, true) !== this.#fileIdLo || view.getUint32(PAGE_FILE_ID + 4, true) !== this.#fileIdHi) {
+  /** Checks the first page's header, and the checksum of the whole run, against the pointer: in the order in which every page is judged. */
+  #check(run: Run, header: DataView, crc: number): void {
+    if (header.getUint32(PAGE_CRC, true) !== crc) this.#damaged(run, REASON_CRC);
+    if (header.getUint32(PAGE_FILE_ID, true) !== this.#fileIdLo || header.getUint32(PAGE_FILE_ID + 4, true) !== this.#fileIdHi) {
       this.#damaged(run, REASON_FOREIGN);
     }
-    if (view.getUint32(PAGE_NUMBER, true) !== run.page) this.#damaged(run, REASON_MISPLACED);
-    const birth = view.getUint32(PAGE_BIRTH, true) + view.getUint16(PAGE_BIRTH + 4, true) * 0x1_0000_0000;
-    if (birth !== run.birth || view.getUint32(PAGE_CRC, true) !== run.crc) this.#damaged(run, REASON_STALE);
-    if (view.getUint32(RUN_LENGTH, true) !== run.length) this.#damaged(run, REASON_BOUNDS);
+    if (header.getUint32(PAGE_NUMBER, true) !== run.page) this.#damaged(run, REASON_MISPLACED);
+    const birth = header.getUint32(PAGE_BIRTH, true) + header.getUint16(PAGE_BIRTH + 4, true) * 0x1_0000_0000;
+    if (birth !== run.birth || crc !== run.crc) this.#damaged(run, REASON_STALE);
+    if (header.getUint8(PAGE_TYPE) !== PAGE_RUN) this.#damaged(run, REASON_TYPE);
+    if (header.getUint32(RUN_LENGTH, true) !== run.length) this.#damaged(run, REASON_BOUNDS);
+  }
+
+  /** Refuses a run that cannot lie in the file, before anything is allocated for it. */
+  #checkPlace(run: Run): void {
+    const end = Math.max(Math.ceil(this.#file.size() / this.#pageSize), this.#kernel.exports.filePages());
+    if (run.page === 0 || run.page + this.#pages(run) > end) this.#damaged(run, REASON_BOUNDS);
+  }
+
+  #header(at: number): DataView {
+    const { buffer, byteOffset } = this.#kernel.u8;
+    return new DataView(buffer, byteOffset + at, RUN_HEADER);
   }
 
   /** Reads part of a run to `at`; the file must hold all of it. */
@@ -114,18 +124,19 @@ export class RunReader {
 
   /** Puts the whole value into kernel memory; returns its address, valid until the next value is read. */
   load(run: Run): number {
+    this.#checkPlace(run);
     const bytes = this.#pages(run) * this.#pageSize;
     const at = this.#buffer(bytes);
     this.#read(run, 0, at, bytes);
-    const crc = this.#kernel.exports.crc32c(at + PAGE_TYPE, bytes - PAGE_TYPE, 0) >>> 0;
-    if (crc !== run.crc) this.#damaged(run, REASON_CRC);
-    this.#checkHeader(run, at);
+    this.#check(run, this.#header(at), this.#kernel.exports.crc32c(at + PAGE_TYPE, bytes - PAGE_TYPE, 0) >>> 0);
     return at + RUN_HEADER;
   }
 
   /** Copies the value out, slice by slice, so that a long one does not stay in kernel memory. */
   copy(run: Run): Uint8Array<ArrayBuffer> {
+    this.#checkPlace(run);
     const bytes = this.#pages(run) * this.#pageSize;
+    const header = new Uint8Array(RUN_HEADER);
     const out = new Uint8Array(run.length);
     const at = this.#buffer(Math.min(SLICE, bytes));
     let crc = 0;
@@ -134,12 +145,12 @@ export class RunReader {
       this.#read(run, done, at, part);
       const skip = done === 0 ? PAGE_TYPE : 0;
       crc = this.#kernel.exports.crc32c(at + skip, part - skip, crc) >>> 0;
-      if (done === 0) this.#checkHeader(run, at);
+      if (done === 0) header.set(this.#kernel.u8.subarray(at, at + RUN_HEADER));
       const from = Math.max(done, RUN_HEADER);
       const end = Math.min(done + part, RUN_HEADER + run.length);
       if (end > from) out.set(this.#kernel.u8.subarray(at + from - done, at + end - done), from - RUN_HEADER);
     }
-    if (crc !== run.crc) this.#damaged(run, REASON_CRC);
+    this.#check(run, new DataView(header.buffer), crc);
     return out;
   }
 }

@@ -89,6 +89,13 @@ export function reasonText(reason: number): string {
   return REASONS[reason] ?? `reason ${reason}`;
 }
 
+/** The error of a page that is damaged for a reason that the host has found. */
+export function pageError(page: number, reason: number, action: string): ManifestError {
+  return new ManifestError("CORRUPT_PAGE", `Cannot ${action}: page ${page} is damaged, ${reasonText(reason)}`, {
+    detail: { page, reason: reasonName(reason) },
+  });
+}
+
 /** The error that a status other than success stands for; the control block says more. */
 export function statusError(kernel: Kernel, status: number, action: string): ManifestErrorFields {
   const a = kernel.word(CTRL_ERROR_A);

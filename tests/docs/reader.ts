@@ -42,6 +42,8 @@ export interface Body {
   readonly committedAt: number;
   readonly effects: readonly { kind: number; tag: number; table: number; key: Uint8Array; value: Uint8Array | undefined }[];
   readonly extra: Uint8Array;
+  /** All of it, as it lies in the change log. */
+  readonly bytes: Uint8Array;
 }
 
 function demand(condition: boolean, what: string): asserts condition {
@@ -329,5 +331,6 @@ export function readBody(body: Uint8Array): Body {
     committedAt: number(body, 20, 6),
     effects,
     extra: body.slice(end),
+    bytes: body.slice(),
   };
 }

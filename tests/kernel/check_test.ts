@@ -199,7 +199,7 @@ test("checkStep finds pages reached twice, cycles and pointers out of the file, 
   expectFindings({ "to run": (view) => view.setUint32(0, 16, true) }, () => [[REASON_BOUNDS, at.leaf17!, 17]]);
   expectFindings({ "to bitmap": (view) => view.setUint32(0, at.leaf2!, true) }, () => [
     [REASON_DUPLICATE, at.leaf2!],
-    [REASON_TYPE, at.leaf2!],
+    [REASON_STALE, at.leaf2!],
   ]);
 });
 

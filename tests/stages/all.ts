@@ -4,6 +4,8 @@ import type { Stage } from "./stage.ts";
 /** How to get each stage; a process loads only the one that it runs. */
 const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {
   crash: () => import("./crash.ts"),
+  corruption: () => import("./corruption.ts"),
+  hostile: () => import("./hostile.ts"),
   io_errors: () => import("./io_errors.ts"),
   containment: () => import("./containment.ts"),
   processes: () => import("./processes.ts"),

@@ -172,9 +172,10 @@ test("Store: an acknowledged group damaged beyond parity is CORRUPT_JOURNAL when
     const opened = Store.open(new MemoryStorage(damaged), { idleCheckpoint: 0, environment: testEnvironment(3) });
     if (group < 4) assertEquals(((await assertRejects(() => opened)) as ManifestErrorFields).code, "CORRUPT_JOURNAL");
     else {
-      // Nothing behind the last one tells a damaged group from one that was never written.
+      // Nothing behind the last one tells a damaged group from one that a crash has torn: both are reported.
       const again = await opened;
       assertEquals(again.appliedSequence, 4);
+      assertEquals(again.recovery.cut, { group: 5, frames: 0 });
       await again.close();
     }
   }

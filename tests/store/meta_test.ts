@@ -224,6 +224,8 @@ test("isInterruptedCreation: takes what a creation leaves behind, and nothing el
   const view = new DataView(lost.buffer);
   view.setUint32(20_480 + 4, 0x314a4257, true);
   lost.set(FILE.subarray(0, 8), 20_480 + 8);
+  assert(is(lost), "a blank block");
+  view.setUint32(20_480 + 16, 1, true);
   assert(!is(lost), "one with a commit");
   const text = new Uint8Array(36 * 4096 + 1);
   text.set(new TextEncoder().encode("#!/bin/sh"));
