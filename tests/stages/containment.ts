@@ -2,7 +2,7 @@
 import { differential } from "../support/containment/differential.ts";
 import { leftovers } from "../support/containment/leftovers.ts";
 import { runTrap, TRAP_WORKLOADS, trapCalls } from "../support/containment/trap_run.ts";
-import type { Seen } from "../support/io_errors/subject.ts";
+import { Seen } from "../support/io_errors/subject.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
 const CALLS = "differential calls";
@@ -17,7 +17,7 @@ async function traps(run: StageRun): Promise<void> {
   let number = 0;
   for (const name of TRAP_WORKLOADS) {
     const calls = await trapCalls(name, seed);
-    const seen: Seen = new Map();
+    const seen = new Seen();
     for (const [fn, count] of calls) {
       functions.add(fn);
       const most = size === "gate" ? GATE_POINTS : 24;
@@ -95,7 +95,7 @@ export const stage: Stage = {
     if (what === "differential") await differential(given);
     else if (what === "leftovers" && workload !== undefined) await leftovers(workload, given);
     else if (what === "trap" && workload !== undefined && fn !== undefined) {
-      await runTrap(workload, { name: fn, call: Number(call), after: after === "1" }, given, new Map());
+      await runTrap(workload, { name: fn, call: Number(call), after: after === "1" }, given, new Seen());
     } else {throw new Error(
         "Cannot replay: --what trap --workload --fn --call --after, --what leftovers --workload, or --what differential --seed",
       );}

@@ -1,7 +1,7 @@
 // Stage T3: every call of the storage fails in every way that it can, in every workload.
 import { FAULTS, faultsOf } from "../support/io_errors/faults.ts";
 import { callsOf, runFault, WORKLOADS } from "../support/io_errors/run.ts";
-import type { Seen } from "../support/io_errors/subject.ts";
+import { Seen } from "../support/io_errors/subject.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
 const RUNS = "runs with an injected error";
@@ -10,7 +10,7 @@ const MISSED = "call indexes missed";
 async function runWorkload(run: StageRun, name: string): Promise<void> {
   const { report, seed } = run;
   const calls = await callsOf(name, seed);
-  const seen: Seen = new Map();
+  const seen = new Seen();
   for (const [at, kind] of calls.entries()) {
     if (!isMine(run, at)) continue;
     report.count("call indexes");
@@ -27,7 +27,7 @@ async function runWorkload(run: StageRun, name: string): Promise<void> {
       report.count(RUNS);
     }
   }
-  report.count("images checked", [...seen.values()].reduce((sum, images) => sum + images.size, 0));
+  report.count("images checked", seen.count);
 }
 
 function describe(error: unknown): string {
@@ -55,6 +55,6 @@ export const stage: Stage = {
     if (workload === undefined || fault === undefined || at === undefined) {
       throw new Error(`Cannot replay: --workload, --fault (${Object.keys(FAULTS).join(", ")}) and --at are needed`);
     }
-    await runFault(workload, fault, Number(at), Number(seed ?? this.seed), new Map());
+    await runFault(workload, fault, Number(at), Number(seed ?? this.seed), new Seen());
   },
 };

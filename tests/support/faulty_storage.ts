@@ -123,7 +123,6 @@ export class FaultyStorage extends WrappedStorage {
 
   #failSync(): void {
     if (!this.#fails("sync")) return;
-    this.failedSyncs++;
     const error = this.#error("sync");
     if (!(this.inner instanceof CrashStorage)) throw error;
     this.inner.disk.failNextSync(this.fault!.errno); // the disk keeps what the sync left in doubt
@@ -151,12 +150,23 @@ export class FaultyStorage extends WrappedStorage {
     super.truncate(size);
   }
   override sync(): void {
-    this.#failSync();
-    super.sync();
+    try {
+      this.#failSync();
+      super.sync();
+    } catch (error) {
+      this.failedSyncs++;
+      throw error;
+    }
   }
   override async syncAsync(): Promise<void> {
-    this.#failSync();
-    await super.syncAsync();
+    try {
+      this.#failSync();
+      await super.syncAsync();
+    } catch (error) {
+      // What is written while it runs, and in the turn of the queue in which the caller is about to hear of it, comes before anybody can know.
+      queueMicrotask(() => queueMicrotask(() => this.failedSyncs++));
+      throw error;
+    }
   }
   override lock(request: LockRequest): StorageLock {
     if (this.#fails("lock")) throw this.#error("lock");

@@ -3,6 +3,7 @@
 // A workload runs in kernels whose free memory is zero, as it comes, and in kernels whose free memory is full of a pattern. Every call of the storage must be the same, byte for byte.
 import { FaultPlan } from "../faulty_storage.ts";
 import { settled, WORKLOADS } from "../io_errors/run.ts";
+import { Seen } from "../io_errors/subject.ts";
 
 /** Memory that a kernel finds there from the beginning: more than a workload needs, so that what it grows into is filled too. */
 const PAGES = 24 * 16;
@@ -35,7 +36,7 @@ async function writesOf(name: string, seed: number, filled: boolean): Promise<{ 
   try {
     const subject = workload.subject(disk, plan, [], seed);
     await settled(workload.run(subject));
-    await settled(subject.finish(new Map()));
+    await settled(subject.finish(new Seen()));
   } finally {
     WebAssembly.Instance = real;
   }

@@ -1,7 +1,7 @@
 // Runs of the stage "containment": a workload in which one call of the kernel traps.
 import { FaultPlan } from "../faulty_storage.ts";
 import { settled, WORKLOADS } from "../io_errors/run.ts";
-import type { Seen } from "../io_errors/subject.ts";
+import { Seen } from "../io_errors/subject.ts";
 import { type Trap, TrapPlan, withTraps } from "./trap_plan.ts";
 
 /** Workloads in which kernels trap: together they call every function of the data path. */
@@ -34,7 +34,7 @@ export async function trapCalls(name: string, seed: number): Promise<Map<string,
     const subject = workload.subject(disk, new FaultPlan(), [], seed);
     await settled(workload.run(subject));
     const counts = new Map(plan.counts);
-    await settled(subject.finish(new Map()));
+    await settled(subject.finish(new Seen()));
     plan.counts.clear();
     for (const [export_, count] of counts) plan.counts.set(export_, count);
   });

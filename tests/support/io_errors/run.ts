@@ -4,7 +4,7 @@ import { FaultPlan } from "../faulty_storage.ts";
 import { faultAt, FAULTS } from "./faults.ts";
 import { MANIFEST_WORKLOADS } from "./manifest_workloads.ts";
 import { STORE_WORKLOADS } from "./store_workloads.ts";
-import type { Seen } from "./subject.ts";
+import { Seen } from "./subject.ts";
 import type { Workload } from "./workload.ts";
 
 /** Every workload, by the name that `--workload` takes. */
@@ -40,7 +40,7 @@ export async function callsOf(name: string, seed: number): Promise<FaultKind[]> 
   await settled(workload.run(subject));
   const calls = plan.calls;
   plan.calls = undefined;
-  await settled(subject.finish(new Map()));
+  await settled(subject.finish(new Seen()));
   return calls;
 }
 

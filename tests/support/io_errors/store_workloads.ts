@@ -160,18 +160,18 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   }),
   "single commits": workload(async (subject) => {
     await subject.start();
-    await commits(subject, 40, 20, 200);
+    await commits(subject, 20, 20, 200);
     await subject.read();
   }, closed),
   "groups": workload(async (subject) => {
     await subject.start();
-    for (let i = 0; i < 16; i++) await group(subject, 6, 30, 400);
+    for (let i = 0; i < 9; i++) await group(subject, 4, 30, 400);
     await subject.read();
   }, closed),
   "asynchronous groups": workload(async (subject) => {
     await subject.start({ syncMode: "async" });
     const waiting: Promise<unknown>[] = [];
-    for (let i = 0; i < 72; i++) {
+    for (let i = 0; i < 32; i++) {
       waiting.push(subject.some(30, 300));
       if (i % 3 === 0) await undefined;
       if (i % 8 === 7) await Promise.all(waiting.splice(0));
@@ -181,8 +181,8 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   }, closed),
   "explicit checkpoints": workload(async (subject) => {
     await subject.start();
-    for (let i = 0; i < 8; i++) {
-      await commits(subject, 3, 40, 600);
+    for (let i = 0; i < 26; i++) {
+      await commits(subject, 1 + i % 2, 40, 600);
       await subject.attempt(() => subject.open.checkpoint());
     }
     await subject.read();
@@ -190,10 +190,11 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   }, closed),
   "commits beside a checkpoint": workload(async (subject) => {
     await subject.start({ syncMode: "async" });
-    await group(subject, 12, 200, 900);
-    const checkpoint = subject.attempt(() => subject.open.checkpoint());
-    await Promise.all([checkpoint, commits(subject, 4, 200, 900)]);
-    await commits(subject, 2, 200, 100);
+    await group(subject, 8, 200, 900);
+    for (let i = 0; i < 16; i++) {
+      const checkpoint = subject.attempt(() => subject.open.checkpoint());
+      await Promise.all([checkpoint, commits(subject, 3, 200, 900)]);
+    }
   }, closed),
   "journal growth": workload(async (subject) => {
     await subject.start();
@@ -234,9 +235,9 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
     await subject.read();
   }, closed),
   "reopening": workload(async (subject) => {
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 14; i++) {
       await subject.start();
-      await commits(subject, 2, 20, 300);
+      await commits(subject, 1 + i % 2, 20, 300);
       await subject.stop();
     }
     await subject.start();
@@ -244,9 +245,11 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   }, closed),
   "recovery": workload(async (subject) => {
     await subject.start();
-    await commits(subject, 2, 20, 300);
-    subject.lose();
-    await subject.start();
+    for (let i = 0; i < 10; i++) {
+      await commits(subject, 2, 20, 300);
+      subject.lose();
+      await subject.start();
+    }
     await subject.read();
     await subject.stop();
   }, crashed),
@@ -282,18 +285,21 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   }, closed),
   "without a journal": workload(async (subject) => {
     await subject.start({ durability: "none" });
-    await commits(subject, 6, 40, 500);
-    await subject.attempt(() => subject.open.checkpoint());
-    await commits(subject, 4, 40, 500);
+    for (let i = 0; i < 22; i++) {
+      await commits(subject, 2, 40, 500);
+      await subject.attempt(() => subject.open.checkpoint());
+    }
     await subject.read();
     await subject.stop();
   }, closed),
   "claimed lock": workload(
     async (subject) => {
       await subject.start();
-      await commits(subject, 4, 20, 300);
-      await subject.attempt(() => subject.open.checkpoint());
-      await group(subject, 3, 20, 300);
+      for (let i = 0; i < 12; i++) {
+        await commits(subject, 2, 20, 300);
+        await subject.attempt(() => subject.open.checkpoint());
+        await group(subject, 3, 20, 300);
+      }
       await subject.stop();
     },
     closed,
@@ -302,7 +308,7 @@ export const STORE_WORKLOADS: Readonly<Record<string, Workload>> = {
   "reading beside": workload(async (subject) => {
     await subject.start();
     const reader: { store: Store | undefined } = { store: undefined };
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 8; i++) {
       await commits(subject, 2, 20, 900);
       await lookBeside(subject, reader);
       if (i === 1) await subject.attempt(() => subject.open.checkpoint());

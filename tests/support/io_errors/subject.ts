@@ -1,6 +1,7 @@
 // A store or a manifest under a fault: opened, used, and held against what its errors have said.
 //
 // A subject calls through one plan of faults, whatever it opens and closes. Each commit has an entry in the ledger; what a file holds is found by asking for every id, and must then be, row by row, what the model says.
+import { createHash } from "node:crypto";
 import type { ErrorCode } from "../../../mod.ts";
 import { MemoryStorage } from "../../../src/storage/memory.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
@@ -29,8 +30,18 @@ export interface Openable extends Handle {
   close(): Promise<void>;
 }
 
-/** Images that were found to be in order, by the outcomes that they were held against; shared by the runs of a workload. */
-export type Seen = Map<string, Set<number>>;
+/** What was found to be in order; shared by the runs of a workload. */
+export class Seen {
+  /** Images, by the outcomes that they were held against. */
+  readonly images = new Map<string, Set<number>>();
+  /** Everything that happened to a disk, with the outcomes. */
+  readonly histories = new Set<string>();
+
+  /** Images so far. */
+  get count(): number {
+    return [...this.images.values()].reduce((sum, images) => sum + images.size, 0);
+  }
+}
 
 /** One run. */
 export abstract class Subject<H extends Openable> {
@@ -312,7 +323,10 @@ export abstract class Subject<H extends Openable> {
   /** Looks at images of a crash at this moment: what is certainly there, what reads show, then others. */
   async #verifyImages(seen: Seen, limit: number, exact: boolean): Promise<void> {
     const signature = `${this.ledger.signature()} ${exact}`;
-    const known = seen.get(signature) ?? seen.set(signature, new Set()).get(signature)!;
+    const known = seen.images.get(signature) ?? seen.images.set(signature, new Set()).get(signature)!;
+    const history = `${signature} ${limit} ${this.#history()}`;
+    if (seen.histories.has(history)) return;
+    seen.histories.add(history);
     const hashes = new Set<number>();
     for (const image of this.disk.images(this.disk.calls, this.random.fork(1), limit, hashes)) {
       const hash = [...hashes].at(-1)!;
@@ -320,6 +334,16 @@ export abstract class Subject<H extends Openable> {
       known.add(hash);
       await this.#verify(image, exact);
     }
+  }
+
+  /** Names what has happened to the disk. */
+  #history(): string {
+    const hash = createHash("md5");
+    for (const call of this.disk.log) {
+      hash.update(JSON.stringify({ ...call, data: undefined }));
+      if (call.kind === "write") hash.update(call.data);
+    }
+    return hash.digest("hex");
   }
 
   async #verify(image: Uint8Array, exact: boolean): Promise<void> {
