@@ -74,6 +74,7 @@ export type ErrorCode =
   | "ROLLED_BACK"
   | "NOT_A_MANIFEST"
   | "FORMAT_TOO_NEW"
+  | "FORMAT_TOO_OLD"
   | "UNKNOWN_FEATURE"
   | "RUNTIME_UNSUPPORTED"
   | "CORE_TRAP"
@@ -135,6 +136,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   ROLLED_BACK: ["data", false, "closed"],
   NOT_A_MANIFEST: ["data", false, "closed"],
   FORMAT_TOO_NEW: ["data", false, "closed"],
+  FORMAT_TOO_OLD: ["data", false, "closed"],
   UNKNOWN_FEATURE: ["data", false, "closed"],
   // config
   RUNTIME_UNSUPPORTED: ["config", false, "closed"],

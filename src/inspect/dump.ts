@@ -53,8 +53,9 @@ export async function* dumpTables(storage: Storage, options: DumpOptions = {}): 
   const header = await inspection.header();
   if (header.newest === undefined) {
     const [finding] = header.findings;
-    const code = finding!.code === "EMPTY_FILE" || finding!.code === "NOT_A_MANIFEST" || finding!.code === "FORMAT_TOO_NEW"
-      ? finding!.code
+    const { code: found } = finding!;
+    const code = found === "EMPTY_FILE" || found === "NOT_A_MANIFEST" || found === "FORMAT_TOO_NEW" || found === "FORMAT_TOO_OLD"
+      ? found
       : "CORRUPT_HEADER";
     fail(code, `Cannot dump "${storage.name}": no state of it is readable`, { detail: { file: storage.name } });
   }

@@ -28,6 +28,8 @@ export type FindingCode =
   | "NOT_A_MANIFEST"
   /** It needs a newer version. */
   | "FORMAT_TOO_NEW"
+  /** It was written in a version that is no longer read. */
+  | "FORMAT_TOO_OLD"
   /** It uses a feature that this version does not know. */
   | "UNKNOWN_FEATURE"
   /** The storage could not read bytes. */

@@ -29,6 +29,7 @@ export type SlotReason =
   | "magic"
   | "crc"
   | "too_new"
+  | "too_old"
   | "misplaced"
   | "parity"
   | "foreign_file"
@@ -212,6 +213,10 @@ function findingsOf(
     const view = new DataView(contents[tooNew]!.bytes.buffer);
     const needed = view.getUint16(META_MIN_READER, true);
     error("FORMAT_TOO_NEW", "format", `The file needs format version ${needed}.`, "Use a newer version of Waybill.", { expected: needed });
+    return found;
+  }
+  if (newest === undefined && slots.some(({ reason }) => reason === "too_old")) {
+    error("FORMAT_TOO_OLD", "format", "The file has a format version that is no longer read.", "Use the version of Waybill that wrote it.");
     return found;
   }
   if (newest === undefined && slots.some(({ reason }) => reason === "unknown_feature")) {

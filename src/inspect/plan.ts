@@ -160,7 +160,7 @@ function highestOf({ contents }: Header): Highest {
 
 function refuse(inspection: Inspection, header: Header, hint: string): never {
   const { name } = inspection.source;
-  const known: readonly string[] = ["EMPTY_FILE", "NOT_A_MANIFEST", "FORMAT_TOO_NEW", "UNKNOWN_FEATURE"];
+  const known: readonly string[] = ["EMPTY_FILE", "NOT_A_MANIFEST", "FORMAT_TOO_NEW", "FORMAT_TOO_OLD", "UNKNOWN_FEATURE"];
   const code = header.findings.find((finding) => known.includes(finding.code))?.code ?? "CORRUPT_HEADER";
   fail(code as ErrorCode, `Cannot salvage "${name}": ${hint}`, { detail: { file: name } });
 }
@@ -188,8 +188,8 @@ async function scanned(inspection: Inspection, header: Header): Promise<Meta> {
   const { newest, findings } = header;
   const size = inspection.source.size();
   if (newest !== undefined) return slotFor(newest.pageShift, newest.bytes.subarray(32, 48), size);
-  if (findings.some(({ code }) => code === "FORMAT_TOO_NEW" || code === "UNKNOWN_FEATURE")) {
-    refuse(inspection, header, "it needs a newer version");
+  if (findings.some(({ code }) => code === "FORMAT_TOO_NEW" || code === "FORMAT_TOO_OLD" || code === "UNKNOWN_FEATURE")) {
+    refuse(inspection, header, "it needs another version");
   }
   return await identify(inspection) ?? refuse(inspection, header, "no page of it is whole");
 }

@@ -5,6 +5,7 @@
 // Invariant: a slot is believed only when magic, checksum, slot number, parity of its generation and the file id agree.
 import {
   BLOCK_SIZE,
+  FORMAT_OLDEST,
   FORMAT_VERSION,
   JOURNAL_EPOCH,
   JOURNAL_FILE_ID,
@@ -224,8 +225,8 @@ export function slotOf(region: Uint8Array, slot: number): Uint8Array {
   return region.subarray(slot * BLOCK_SIZE, (slot + 1) * BLOCK_SIZE);
 }
 
-/** Why a slot does not count: all zero, without magic, damaged, one that needs a newer version, of another place, or of a generation of the other pair. */
-export type SlotFault = "blank" | "magic" | "crc" | "too_new" | "misplaced" | "parity";
+/** Why a slot does not count: all zero, without magic, damaged, one that needs a newer version, of a version no longer read, of another place, or of a generation of the other pair. */
+export type SlotFault = "blank" | "magic" | "crc" | "too_new" | "too_old" | "misplaced" | "parity";
 
 /** What one slot holds. */
 export interface JudgedSlot {
@@ -242,6 +243,7 @@ export function judgeSlot(bytes: Uint8Array, slot: number, checksum: Checksum): 
   if (view.getUint32(META_CRC, true) !== checksum(bytes)) return { meta: undefined, fault: "crc" };
   const meta = readMeta(bytes);
   if (view.getUint16(META_MIN_READER, true) > FORMAT_VERSION) return { meta, fault: "too_new" };
+  if (view.getUint16(META_FORMAT, true) < FORMAT_OLDEST) return { meta, fault: "too_old" };
   if (view.getUint8(META_SLOT) !== slot) return { meta, fault: "misplaced" };
   return { meta, fault: meta.generation % 2 === slot % 2 ? undefined : "parity" };
 }
@@ -255,6 +257,12 @@ function readSlots(region: Uint8Array, checksum: Checksum, name: string): (Meta 
       const oldest = viewOf(meta!.bytes).getUint16(META_MIN_READER, true);
       fail("FORMAT_TOO_NEW", `Cannot open "${name}": it needs format version ${oldest}, this is ${FORMAT_VERSION}`, {
         detail: { file: name, needed: oldest, version: FORMAT_VERSION },
+      });
+    }
+    if (fault === "too_old") {
+      const written = viewOf(meta!.bytes).getUint16(META_FORMAT, true);
+      fail("FORMAT_TOO_OLD", `Cannot open "${name}": it has format version ${written}, and the oldest that is read is ${FORMAT_OLDEST}`, {
+        detail: { file: name, written, oldest: FORMAT_OLDEST },
       });
     }
     found.push(fault === undefined ? meta : undefined);
@@ -279,7 +287,7 @@ function dropForeign(slots: (Meta | undefined)[], name: string): void {
   });
 }
 
-/** Chooses the state to open from the first 16 KiB (shorter where the file is). Throws NOT_A_MANIFEST, TRUNCATED, CORRUPT_HEADER, FORMAT_TOO_NEW. */
+/** Chooses the state to open from the first 16 KiB (shorter where the file is). Throws NOT_A_MANIFEST, TRUNCATED, CORRUPT_HEADER, FORMAT_TOO_NEW, FORMAT_TOO_OLD. */
 export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string): Chosen {
   if (region.length < META_BYTES) {
     if (region.length >= 8 && hasMagic(region)) {

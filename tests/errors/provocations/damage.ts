@@ -269,6 +269,7 @@ export const DAMAGE: Provocations = {
   EMPTY_FILE: [opening("an empty file", () => new MemoryStorage(new MemoryFile()))],
   NOT_A_MANIFEST: [opening("another program's file", () => new MemoryStorage(new Uint8Array(50_000).fill(7)))],
   FORMAT_TOO_NEW: [opening("a file of a later version", image(meta((view) => view.setUint16(META_MIN_READER, 99, true))))],
+  FORMAT_TOO_OLD: [opening("a file of an older version", image(meta((view) => view.setUint16(META_FORMAT, 0, true))))],
   UNKNOWN_FEATURE: [opening("a file that uses what is not known here", image(meta((view) => view.setUint32(META_INCOMPATIBLE, 4, true))))],
   RUNTIME_UNSUPPORTED: [
     {
