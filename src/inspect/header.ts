@@ -151,6 +151,7 @@ export function lookAtHeader(source: Source, kernel: Kernel): Header {
 
 function newer(a: Meta | undefined, b: Meta | undefined): Meta | undefined {
   if (a === undefined || b === undefined) return a ?? b;
+  if (a.generation === b.generation) return b.epoch > a.epoch ? b : a;
   return b.generation > a.generation ? b : a;
 }
 

@@ -75,7 +75,7 @@ export async function checkFullMedium(runtime: RuntimeName, folder: string): Pro
       }
       if (row * LENGTH > BYTES) throw new Error("the medium never becomes full");
     }
-    assert(rows.length > 5, `${rows.length} commits fill the medium`);
+    assert(rows.length > 0, "nothing fits on a medium on which a manifest could be made");
     assertEquals((await actor.must({ do: "rows" })).rows, rows);
     await actor.mustFail({ do: "put", row: refused, length: LENGTH }, "NO_SPACE");
 

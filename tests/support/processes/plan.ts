@@ -7,7 +7,7 @@ import { FAULT_NAMES } from "./injected.ts";
 import { MOVES } from "./moved.ts";
 
 /** Calls at which a process is killed on every runtime, from the first on: creation up to the reopened file. */
-const EACH = 134;
+const EACH = 142;
 /** Of the calls behind these, each runtime takes every so many, each others. */
 const EVERY = 9;
 /** Calls that the workload has at least. */
