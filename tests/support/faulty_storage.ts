@@ -25,7 +25,7 @@ export interface Fault {
   fails?: readonly FaultKind[];
   /** How many calls fail from there on. Default 1; Infinity: forever. */
   times?: number;
-  /** How much of a failing write is done before it fails, 0 to 1. Default 0. */
+  /** How much of the first failing write is done before it fails, 0 to 1; later ones do nothing. Default 0. */
   part?: number;
 }
 
@@ -141,7 +141,7 @@ export class FaultyStorage extends WrappedStorage {
       this.#plan.onWrite(at, from);
       return super.write(at, from);
     }
-    const part = Math.floor(from.length * (this.fault!.part ?? 0));
+    const part = this.#plan.failed > 1 ? 0 : Math.floor(from.length * (this.fault!.part ?? 0));
     if (part > 0) super.write(at, from.subarray(0, part));
     throw this.#error("write", at, from.length);
   }

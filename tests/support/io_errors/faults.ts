@@ -29,6 +29,7 @@ export const FAULTS: Readonly<Record<string, FaultForm>> = {
   "write-short-EIO-for-good": { kinds: ["write"], errno: "EIO", part: 0.6, times: FOREVER, codes: ["IO_WRITE"] },
   "ENOSPC": { kinds: ["write", "truncate"], errno: "ENOSPC", codes: ["NO_SPACE"] },
   "ENOSPC-until-freed": { kinds: ["write", "truncate"], errno: "ENOSPC", times: FOREVER, codes: ["NO_SPACE"] },
+  "ENOSPC-short-until-freed": { kinds: ["write"], errno: "ENOSPC", part: 0.7, times: FOREVER, codes: ["NO_SPACE"] },
   "ENOSPC-short": { kinds: ["write"], errno: "ENOSPC", part: 0.4, codes: ["NO_SPACE"] },
   "EDQUOT": { kinds: ["write", "truncate"], errno: "EDQUOT", times: 3, codes: ["QUOTA"] },
   "write-EACCES": { kinds: ["write", "truncate"], errno: "EACCES", times: FOREVER, codes: ["PERMISSION"] },

@@ -273,9 +273,11 @@ export abstract class Subject<H extends Openable> {
 
   /** Nothing fails any more: what is there must be what the ledger says, on this handle, behind a crash and behind closing. */
   async finish(seen: Seen): Promise<"ok" | "read_only" | "closed"> {
+    const short = (this.plan.fault?.part ?? 0) > 0;
     this.plan.fault = undefined;
     if (this.handle === undefined) await this.start(this.options);
-    await this.#verifyImages(seen, this.plan.counted % 4 === 0 ? 3 : 2, false);
+    // What is written half and then erased has states in between.
+    await this.#verifyImages(seen, short ? 6 : this.plan.counted % 4 === 0 ? 3 : 2, false);
     const handle = this.open;
     if (this.ended) return await this.#checkLost(handle);
     this.compareOpen();
