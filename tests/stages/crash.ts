@@ -11,10 +11,10 @@ const WORKLOADS: readonly Workload[] = [...STORE_WORKLOADS, ...MANIFEST_WORKLOAD
 const OUTCOMES = ["clean", "created", "replayed", "cut", "rebuilt", "repaired"] as const;
 
 /** What a round does at each crash point. Large files cost more and get fewer images. */
-const GATE: Effort = { images: 110, nestedEvery: 10, nestedDepth: 1, looksEvery: 24, lies: 2, lost: 2 };
-const SOAK: Effort = { images: 300, nestedEvery: 10, nestedDepth: 3, looksEvery: 24, lies: 8, lost: 4 };
+const GATE: Effort = { everyState: true, images: 540, nestedEvery: 20, nestedDepth: 1, looksEvery: 100, lies: 2, lost: 2 };
+const SOAK: Effort = { everyState: true, images: 900, nestedEvery: 10, nestedDepth: 3, looksEvery: 80, lies: 8, lost: 4 };
 const LARGE = 600_000;
-const LARGE_SHARE = 0.4;
+const LARGE_SHARE = 0.12;
 
 /** Every third workload has a device with sectors of 4096 bytes. */
 const sectorOf = (index: number): number => index % 3 === 2 ? 4096 : 512;
@@ -98,7 +98,7 @@ async function replay(flags: Readonly<Record<string, string>>): Promise<void> {
 export const stage: Stage = {
   name: "crash",
   title: "Crashes at every call of every workload, and inside recovery",
-  parts: 6,
+  parts: 8,
   seed: 20_000,
   targets: {
     "crash images": 300_000,

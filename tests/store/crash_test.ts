@@ -1,14 +1,14 @@
-// Crashes of stores and manifests, a few images for each storage call of each workload; the stage of tests/stages/crash.ts looks at many more.
+// Crashes of stores and manifests, a few images for some storage calls of each workload, on every runtime; the stage of tests/stages/crash.ts looks at many more.
 import { type Effort, explore, type Place } from "../support/crash/explore.ts";
 import { MANIFEST_WORKLOADS } from "../support/crash/manifest_workloads.ts";
 import { STORE_WORKLOADS } from "../support/crash/store_workloads.ts";
 import { runWorkload } from "../support/crash/workload.ts";
 import { test } from "../support/harness.ts";
 
-const EFFORT: Effort = { images: 2, nestedEvery: 40, nestedDepth: 1, looksEvery: 40, lies: 0, lost: 0 };
+const EFFORT: Effort = { points: 10, everyState: false, images: 1, nestedEvery: 10, nestedDepth: 1, looksEvery: 16, lies: 0, lost: 0 };
 
 [...STORE_WORKLOADS, ...MANIFEST_WORKLOADS].forEach((workload, index) => {
-  test(`${workload.level === "store" ? "Store" : "Manifest"}: survives a crash at every storage call, workload ${workload.name}`, async () => {
+  test(`${workload.level === "store" ? "Store" : "Manifest"}: survives crashes, workload ${workload.name}`, async () => {
     const seed = 7000 + index;
     const subject = await runWorkload(workload, seed, 512);
     await explore(subject as never, seed, EFFORT, new Map(), new Set(), true, {

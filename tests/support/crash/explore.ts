@@ -11,6 +11,10 @@ import type { Subject } from "./subject.ts";
 
 /** How much is done. */
 export interface Effort {
+  /** Crash points of a disk, spread over its calls. Default: all. */
+  readonly points?: number;
+  /** Whether the reference looks at the first image of every state, whatever `looksEvery` says. */
+  readonly everyState: boolean;
   /** New images at a crash point, at most. */
   readonly images: number;
   /** Of so many images one has its opening crashed; so deep. */
@@ -70,7 +74,8 @@ export async function explore<S, T>(
     const judge = new Judge(subject, history);
     tallies.push(judge.tally);
     const walk: Walk<S> = { disk, history, judge, seed, base, effort, seen, lies, audience, confirmed: new Set(), number: 0 };
-    for (let at = 0; at <= disk.calls; at++) {
+    const stride = Math.max(1, Math.ceil(disk.calls / (effort.points ?? Infinity)));
+    for (let at = seed % stride; at <= disk.calls; at += stride) {
       await crashAt(walk, at, base > 0 || owns || at > opened);
       if (effort.lies > 0) await lieAt(walk, at);
     }
@@ -127,7 +132,7 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
       const { frame, report } = await judge.judge(image, bounds, looks);
       seen.set(image.hash, frame);
       audience.judged(report, counts);
-      if (!confirmed.has(frame)) {
+      if (effort.everyState && !confirmed.has(frame)) {
         confirmed.add(frame);
         if (!looks.reference) await judge.confirm(image, frame);
       }

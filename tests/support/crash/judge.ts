@@ -5,6 +5,7 @@
 import { isManifestError } from "../../../mod.ts";
 import type { RecoveryReport } from "../../../src/store/store.ts";
 import { Store, type StoreOptions } from "../../../src/store/store.ts";
+import type { CallLog } from "../disk/call_log.ts";
 import type { CrashImage } from "../disk/crash.ts";
 import { planFates } from "../disk/fates.ts";
 import type { ImageStorage } from "../disk/image_storage.ts";
@@ -107,18 +108,17 @@ export class Judge<S> {
     let nested = 0, nestedPoints = 0;
     if (looks.nested > 0) {
       this.tally.openings++;
-      // A file that has just been created holds nothing that a crash could lose.
       const random = seeded(image.hash | 0);
       for (let at = 1; at <= calls.length; at++) {
         nestedPoints++;
-        for (const deeper of nestedImages(image, storage, at, random)) {
-          nested++;
-          const inner = at % 3 === 0 ? looks.nested - 1 : 0;
-          try {
-            await this.judge(deeper, exactly, { reference: false, readOnly: false, twice: false, nested: inner });
-          } catch (error) {
-            throw new Error(`crashed again after call ${at} of its opening, image ${deeper.index}: ${text(error)}`, { cause: error });
-          }
+        const deeper = nestedImage(image, storage.log, at, random);
+        if (deeper === undefined) continue;
+        nested++;
+        const inner = nested % 3 === 0 ? looks.nested - 1 : 0;
+        try {
+          await this.judge(deeper, exactly, { reference: false, readOnly: false, twice: false, nested: inner });
+        } catch (error) {
+          throw new Error(`crashed again after call ${at} of its opening: ${text(error)}`, { cause: error });
         }
       }
       this.tally.nested += nested;
@@ -188,21 +188,18 @@ export class Judge<S> {
   }
 }
 
-/** Two images for each call of an opening: what it has written by then whole, and some part of what no sync covers. */
-function* nestedImages(image: CrashImage, { log }: ImageStorage, at: number, random: Random): Generator<CrashImage, void, void> {
-  if (log.calls[at - 1]!.kind === "sync" && at < log.calls.length) return; // as before the sync, everything kept
-  const covered = log.covered(at);
-  const pending = log.pending(0, at, covered);
+/** An image for each change that an opening makes: all it has written by then, or, by turns, some part of what no sync covers. */
+function nestedImage(image: CrashImage, log: CallLog, at: number, random: Random): CrashImage | undefined {
+  if (log.calls[at - 1]!.kind === "sync" && at < log.calls.length) return undefined; // everything kept, as before the sync
+  const pending = log.pending(0, at, log.covered(at));
   const free = pending.filter(({ fixed }) => !fixed);
-  const skip = free.length === 0 ? 0 : 1 + random.int(12);
-  let index = 0;
+  let left = free.length === 0 || at % 2 === 0 ? 0 : 1 + random.int(16);
   for (const fates of planFates(free.map(({ change }) => change), { sector: 512, garbage: true }, random)) {
-    if (index === 0 || index === skip) {
-      let next = 0;
-      yield image.then(index, pending.map(({ change, fixed }) => ({ change, fate: fixed ? "keep" : fates[next++]! })));
-    }
-    if (index++ >= skip) return;
+    if (left-- > 0) continue;
+    let next = 0;
+    return image.then(0, pending.map(({ change, fixed }) => ({ change, fate: fixed ? "keep" : fates[next++]! })));
   }
+  return undefined;
 }
 
 function equal(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): boolean {

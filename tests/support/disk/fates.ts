@@ -4,9 +4,9 @@
 // 2. all subsets of up to ten changes; of more of them prefixes, each one dropped, each one kept, and pairs of both
 // 3. each prefix and suffix of each write in whole sectors, cuts within a sector, growth without data; with the others there, away, and those before it there
 // 4. each sector of each write holding zeros, or garbage, where the device may leave such
-// 5. random fates for all, without end
+// 5. random fates for all, without end; they begin beside 3, because only they cut several changes at once
 //
-// Within 2, 3 and 4 the order is random, so that whoever takes only some of them takes others with another seed.
+// Within 2, and within 3 and 4, the order is random, so that whoever takes only some of them takes others with another seed.
 import type { Random } from "../random.ts";
 import type { Change, Fate } from "./change.ts";
 
@@ -23,6 +23,11 @@ const SUBSETS = 10;
 /** Pairs are tried of up to so many changes. */
 const PAIRS = 48;
 
+/** So many plans are made and shuffled together. */
+const PLANS = 1000;
+/** Of so many images with one change cut there is one with random fates for all. */
+const MIXED = 3;
+
 type Others = "keep" | "drop" | "before";
 
 /** The fates of all changes: a subset, or one that differs from the others. */
@@ -36,10 +41,31 @@ export function* planFates(changes: readonly Change[], device: Device, random: R
   yield changes.map(() => "keep");
   if (changes.length === 0) return;
   yield changes.map(() => "drop");
-  for (const plans of [subsets(changes.length), cuts(changes, device, random), spoils(changes, device, random)]) {
-    for (const plan of random.shuffle([...plans])) yield fatesOf(plan, changes.length);
+  for (const plan of random.shuffle([...subsets(changes.length)])) yield fatesOf(plan, changes.length);
+  const anything = (): Fate[] => changes.map((change) => randomFate(change, device, random));
+  let number = 0;
+  for (const plans of [cuts, spoils]) {
+    for (const plan of sampled(plans, changes, device, random)) {
+      if (changes.length > 1 && ++number % MIXED === 0) yield anything();
+      yield fatesOf(plan, changes.length);
+    }
   }
-  for (;;) yield changes.map((change) => randomFate(change, device, random));
+  for (;;) yield anything();
+}
+
+type Plans = (changes: readonly Change[], device: Device, random: Random, first: number) => Generator<Plan, void, void>;
+
+/** The plans of a kind in random order: those of each change for themselves, or, where there are too many to make them all, of some changes at a time. */
+function* sampled(plans: Plans, changes: readonly Change[], device: Device, random: Random): Generator<Plan, void, void> {
+  const order = random.shuffle(changes.map((_, at) => at));
+  let some: Plan[] = [];
+  for (const at of order) {
+    for (const plan of plans(changes, device, random, at)) some.push(plan);
+    if (some.length < PLANS) continue;
+    yield* random.shuffle(some);
+    some = [];
+  }
+  yield* random.shuffle(some);
 }
 
 function fatesOf(plan: Plan, count: number): Fate[] {
@@ -71,27 +97,24 @@ function* subsets(count: number): Generator<Plan, void, void> {
   }
 }
 
-function* cuts(changes: readonly Change[], { sector }: Device, random: Random): Generator<Plan, void, void> {
-  for (const [at, change] of changes.entries()) {
-    if (change.kind === "truncate") continue;
-    const { length } = change.data;
-    const fates: Fate[] = ["grow"];
-    for (let end = sector - change.at % sector; end < length; end += sector) fates.push({ from: 0, to: end }, { from: end, to: length });
-    for (let n = 0; n < 3; n++) fates.push({ from: 0, to: random.int(length) }, { from: random.int(length), to: length });
-    const all: readonly Others[] = changes.length === 1 ? ["keep"] : ["keep", "drop", "before"];
-    for (const fate of fates) for (const others of all) yield { at, fate, others };
-  }
+function* cuts(changes: readonly Change[], { sector }: Device, random: Random, at: number): Generator<Plan, void, void> {
+  const change = changes[at]!;
+  if (change.kind === "truncate") return;
+  const { length } = change.data;
+  const fates: Fate[] = ["grow"];
+  for (let end = sector - change.at % sector; end < length; end += sector) fates.push({ from: 0, to: end }, { from: end, to: length });
+  for (let n = 0; n < 3; n++) fates.push({ from: 0, to: random.int(length) }, { from: random.int(length), to: length });
+  const all: readonly Others[] = changes.length === 1 ? ["keep"] : ["keep", "drop", "before"];
+  for (const fate of fates) for (const others of all) yield { at, fate, others };
 }
 
-function* spoils(changes: readonly Change[], { sector, garbage }: Device, random: Random): Generator<Plan, void, void> {
-  if (!garbage) return;
-  for (const [at, change] of changes.entries()) {
-    if (change.kind === "truncate") continue;
-    const sectors = Math.ceil((change.at % sector + change.data.length) / sector);
-    for (let spoilt = 0; spoilt < sectors; spoilt++) {
-      for (const fill of [0, random.u32() | 1]) {
-        yield { at, fate: { spoilt, unit: sector, fill }, others: random.pick(["keep", "drop", "before"]) };
-      }
+function* spoils(changes: readonly Change[], { sector, garbage }: Device, random: Random, at: number): Generator<Plan, void, void> {
+  const change = changes[at]!;
+  if (!garbage || change.kind === "truncate") return;
+  const sectors = Math.ceil((change.at % sector + change.data.length) / sector);
+  for (let spoilt = 0; spoilt < sectors; spoilt++) {
+    for (const fill of [0, random.u32() | 1]) {
+      yield { at, fate: { spoilt, unit: sector, fill }, others: random.pick(["keep", "drop", "before"]) };
     }
   }
 }

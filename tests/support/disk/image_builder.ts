@@ -5,6 +5,8 @@
 // zero, in the base and in the scratch: growth needs no work.
 import type { Change, Fate, Fill, Outcome } from "./change.ts";
 
+type Write = Extract<Change, { kind: "write" }>;
+
 /** Sectors that are hashed and put back; no device has smaller ones. */
 export const SECTOR = 512;
 const WORDS = SECTOR / 4;
@@ -24,7 +26,8 @@ export class ImageBuilder {
   #sum1 = 0;
   #state!: Uint8Array; // of each sector: 0 as in the base, 1 touched, 2 touched and its hash known
   #touched: number[] = [];
-  #ofChange = new WeakMap<Change, Uint32Array>();
+  /** Of each sector of a change: whether its hash is known, and the hash. */
+  readonly #ofChange = new WeakMap<Write, Uint32Array>();
 
   /** A builder whose base holds these bytes. */
   constructor(bytes: Uint8Array) {
@@ -60,12 +63,16 @@ export class ImageBuilder {
 
   /** Goes back to the base. */
   reset(): void {
-    for (const sector of this.#touched) {
-      const at = sector * SECTOR;
-      this.#scratch.set(this.#base.subarray(at, at + SECTOR), at);
-      this.#state[sector] = 0;
+    const touched = this.#touched;
+    for (let i = 0; i < touched.length;) {
+      // Changes touch stretches: each goes back at once.
+      const first = touched[i++]!;
+      let end = first + 1;
+      while (touched[i] === end) i++, end++;
+      this.#scratch.set(this.#base.subarray(first * SECTOR, end * SECTOR), first * SECTOR);
+      this.#state.fill(0, first, end);
     }
-    this.#touched.length = 0;
+    touched.length = 0;
     this.#size = this.#baseSize;
   }
 
@@ -97,23 +104,22 @@ export class ImageBuilder {
     if (change.kind === "truncate") return this.truncate(change.size);
     const { at, data } = change;
     const end = at + data.length;
-    if (fate === "keep") {
-      this.write(at, data);
-      if (at % SECTOR === 0) this.#knowSectors(change, at, data);
-    } else if (fate === "grow") {
+    if (fate === "keep") this.#land(change, 0, data.length);
+    else if (fate === "grow") {
       this.#reserve(end);
       this.#size = Math.max(this.#size, end);
-    } else if ("from" in fate) this.write(at + fate.from, data.subarray(fate.from, fate.to));
-    else if ("mask" in fate) this.#putUnits(at, data, fate.unit, (unit) => ((fate.mask >>> (unit & 31)) & 1) === 1, fate.fill);
-    else this.#putUnits(at, data, fate.unit, (unit) => unit !== fate.spoilt, fate.fill);
+    } else if ("from" in fate) this.#land(change, fate.from, Math.min(fate.to, data.length));
+    else if ("mask" in fate) this.#landUnits(change, fate.unit, (unit) => ((fate.mask >>> (unit & 31)) & 1) === 1, fate.fill);
+    else this.#landUnits(change, fate.unit, (unit) => unit !== fate.spoilt, fate.fill);
   }
 
-  #putUnits(at: number, data: Uint8Array, unit: number, lands: (unit: number) => boolean, fill: Fill | undefined): void {
+  #landUnits(change: Write, unit: number, lands: (unit: number) => boolean, fill: Fill | undefined): void {
+    const { at, data } = change;
     const first = Math.floor(at / unit);
     for (let from = 0; from < data.length;) {
       const index = Math.floor((at + from) / unit);
       const to = Math.min(data.length, (index + 1) * unit - at);
-      if (lands(index - first)) this.write(at + from, data.subarray(from, to));
+      if (lands(index - first)) this.#land(change, from, to);
       else if (fill !== undefined) this.write(at + from, filling(fill, index, to - from));
       from = to;
     }
@@ -155,23 +161,30 @@ export class ImageBuilder {
     }
   }
 
-  /** Notes the hashes of the sectors that a change has just covered whole. */
-  #knowSectors(change: Change, at: number, data: Uint8Array): void {
-    const first = at / SECTOR;
-    const count = Math.floor(data.length / SECTOR);
+  /** Writes a part of a change. The hash of a sector that it covers whole is worked out once for all images. */
+  #land(change: Write, from: number, to: number): void {
+    const { at, data } = change;
+    this.write(at + from, from === 0 && to === data.length ? data : data.subarray(from, to));
+    const first = Math.ceil(at / SECTOR);
+    const end = Math.floor((at + to) / SECTOR);
     let hashes = this.#ofChange.get(change);
     if (hashes === undefined) {
-      hashes = new Uint32Array(count * 2);
-      for (let i = 0; i < count; i++) {
-        this.#settle(first + i);
-        hashes[i * 2] = this.#known[(first + i) * 2]!;
-        hashes[i * 2 + 1] = this.#known[(first + i) * 2 + 1]!;
-      }
-      this.#ofChange.set(change, hashes);
-      return;
+      const whole = Math.max(0, Math.floor((at + data.length) / SECTOR) - first);
+      this.#ofChange.set(change, hashes = new Uint32Array(whole * 3));
     }
-    this.#known.set(hashes, first * 2);
-    this.#state.fill(2, first, first + count);
+    for (let sector = Math.ceil((at + from) / SECTOR); sector < end; sector++) {
+      const i = (sector - first) * 3;
+      if (hashes[i] === 0) {
+        this.#settle(sector);
+        hashes[i] = 1;
+        hashes[i + 1] = this.#known[sector * 2]!;
+        hashes[i + 2] = this.#known[sector * 2 + 1]!;
+      } else {
+        this.#known[sector * 2] = hashes[i + 1]!;
+        this.#known[sector * 2 + 1] = hashes[i + 2]!;
+        this.#state[sector] = 2;
+      }
+    }
   }
 
   #settle(sector: number): void {
