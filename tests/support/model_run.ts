@@ -526,6 +526,7 @@ export class ModelRun extends ModelRunner {
       : [];
     if (random.chance(0.2)) this.beside(this.#store.checkpoint());
     await this.ticks(random.pick([1, 10, 60, 300]));
+    if (random.chance(0.6)) { for (let turns = 300; turns > 0 && !this.#storage.unsynced; turns--) await null; }
     const kept = this.#kept();
     const power = this.#shape.disk === true && random.chance(0.6);
     const file = power ? this.#storage.powerLoss() : this.#storage.image();

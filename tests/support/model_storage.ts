@@ -35,6 +35,8 @@ export class ModelStorage extends WrappedStorage {
   room = Infinity;
   /** Most microtasks that a sync off the event loop takes; now and then ten times as many. */
   pace = 20;
+  /** A group has been written, and no sync has ended since. */
+  unsynced = false;
   /** Reads that failed. */
   failed = 0;
   readonly #medium: MemoryFile | SimDisk;
@@ -90,17 +92,28 @@ export class ModelStorage extends WrappedStorage {
     const view = new DataView(from.buffer, from.byteOffset, from.length);
     if (from.length >= 2 * BLOCK_SIZE && from.length % BLOCK_SIZE === 0 && view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE) {
       const group = view.getUint32(JOURNAL_GROUP, true) + view.getUint16(JOURNAL_GROUP + 4, true) * 0x1_0000_0000;
-      this.groups = this.groups.filter((each) => each.group < group).slice(1 - GROUPS_KEPT);
-      this.groups.push({ group, at, blocks: view.getUint16(JOURNAL_COUNT, true) + 1 });
-      if (at < this.#lastAt && at < this.#firstExtentEnd && !this.shrinking) this.wraps++;
-      this.#lastAt = at;
+      if (group > 0) this.#written(group, at, view.getUint16(JOURNAL_COUNT, true) + 1); // 0: blank blocks
     }
     super.write(at, from);
+  }
+
+  #written(group: number, at: number, blocks: number): void {
+    this.groups = this.groups.filter((each) => each.group < group).slice(1 - GROUPS_KEPT);
+    this.groups.push({ group, at, blocks });
+    if (at < this.#lastAt && at < this.#firstExtentEnd && !this.shrinking) this.wraps++;
+    this.#lastAt = at;
+    this.unsynced = true;
+  }
+
+  override sync(): void {
+    super.sync();
+    this.unsynced = false;
   }
 
   override async syncAsync(): Promise<void> {
     for (let turns = this.#random.int(this.#random.chance(0.1) ? 10 * this.pace : this.pace); turns > 0; turns--) await null;
     await super.syncAsync();
+    this.unsynced = false;
   }
 
   /** What the processes of this machine see: the bytes as they are. Gaps cost nothing. */

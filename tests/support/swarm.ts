@@ -28,6 +28,6 @@ export function swarmDurability(random: Random): { durability: "sync" | "relaxed
   const roll = random.int(100);
   return {
     durability: roll < 66 ? "sync" : roll < 84 ? "relaxed" : "none",
-    syncMode: random.pick(["inline", "inline", "async", "auto"] as const),
+    syncMode: random.pick(["inline", "async", "async", "auto"] as const),
   };
 }
