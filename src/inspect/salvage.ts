@@ -57,7 +57,7 @@ interface Table {
  * counts and indexes are made anew; an object whose snapshots are lost is held, never collectable. Rows of a table that nothing names any more are kept as bytes in a table `lost-<id>`.
  *
  * INVALID_ARGUMENT when source and target are the same; EXISTS when the target is not empty; LOCKED; CORRUPT_HEADER, NOT_A_MANIFEST, EMPTY_FILE, FORMAT_TOO_NEW, UNKNOWN_FEATURE when there is nothing to take rows from;
- * SNAPSHOT_EXPIRED when a writer is at work in the source; ABORTED; whatever writing the target throws.
+ * SNAPSHOT_EXPIRED when a writer is at work in the source; ABORTED; IO_WRITE when the new file does not pass its check; whatever writing the target throws.
  *
  * @example
  * ```ts
@@ -340,9 +340,8 @@ class Salvage {
     });
     if (verdict !== "clean") {
       const first = found.find(({ severity }) => severity !== "info");
-      fail("INVARIANT", `Cannot salvage "${inspection.source.name}": the new file does not pass the check: ${first?.message}`, {
-        handle: "ok",
-        outcome: "not_applied",
+      fail("IO_WRITE", `Cannot salvage into "${file.name}": what was written does not pass the check: ${first?.message}`, {
+        detail: { file: file.name, page: first?.page, offset: first?.offset },
       });
     }
     inspection.check();

@@ -203,9 +203,11 @@ test("checkFile: one block of a journal group is absorbed, the newest group torn
   const torn = await check(spoil(bytes, ...last.slice(0, 2)));
   assertEquals(errorsOf(torn.found), []);
   assertEquals(torn.sequence, filled.sequence - 1);
-  const lost = await check(spoil(bytes, ...middle), { level: "deep" });
-  assertEquals(lost.verdict, "damaged");
-  assertEquals(errorsOf(lost.found).map(({ code, group }) => [code, group]), [["CORRUPT_JOURNAL", number]]);
+  for (const level of ["tree", "deep"] as const) {
+    const lost = await check(spoil(bytes, ...middle), { level });
+    assertEquals([lost.verdict, lost.journal!.damaged], ["damaged", 1]);
+    assertEquals(errorsOf(lost.found).map(({ code, group }) => [code, group]), [["CORRUPT_JOURNAL", number]]);
+  }
 });
 
 test("checkFile: a file cut anywhere is called truncated, with both lengths, and what is left is judged", async () => {

@@ -1,6 +1,6 @@
 // Files for inspections: filled manifests as bytes, with what they hold, and ways to damage them.
 import { META_CRC, META_FORMAT, PAGE_NUMBER, PAGE_TYPE } from "../../assembly/format.ts";
-import { defineTable, Manifest, type Table, text, u53 } from "../../mod.ts";
+import { defineTable, Manifest, optional, type Table, text, u53 } from "../../mod.ts";
 import { checkFile, type CheckOptions, type CheckSummary, type Finding } from "../../src/inspect/mod.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { testEnvironment } from "../support/environment.ts";
@@ -16,7 +16,11 @@ export interface Note {
 /** A table of the user's with several levels of pages. */
 export const notes: Table<[id: number], Note> = defineTable({ name: "notes", key: [u53("id")], value: { text: text(), rank: u53() } });
 /** One with overflow values. */
-export const blobs: Table<[name: string], { text: string }> = defineTable({ name: "blobs", key: [text("name")], value: { text: text() } });
+export const blobs: Table<[name: string], { text?: string }> = defineTable({
+  name: "blobs",
+  key: [text("name")],
+  value: { text: optional(text()) },
+});
 
 /** A filled file. */
 export interface Filled {

@@ -366,6 +366,37 @@ test("salvage: interrupted at any write the target is no manifest", async () => 
   assert(failures > 8, `${failures} failures`);
 });
 
+/** Storage that writes another bit than it is given, once. */
+class Lying extends WrappedStorage {
+  #left: number;
+
+  constructor(file: MemoryFile, writes: number) {
+    super(new MemoryStorage(file));
+    this.#left = writes;
+  }
+
+  override write(at: number, from: Uint8Array): void {
+    const lies = at >= 16384 + (128 << 10) && this.#left-- === 0;
+    super.write(at, lies ? damaged(from, (copy) => copy[copy.length >> 1]! ^= 4) : from);
+  }
+}
+
+test("salvage: a new file that does not read back as it was written is none", async () => {
+  let refused = 0;
+  for (let writes = 0; writes < 24; writes += 3) {
+    const file = new MemoryFile();
+    try {
+      await salvage(new MemoryStorage(bytes, { readOnly: true }), new Lying(file, writes), { environment: testEnvironment(8) });
+      assertEquals((await check(file.bytes(), { level: "deep" })).verdict, "clean");
+    } catch (error) {
+      assert(isManifestError(error) && ["IO_WRITE", "CORRUPT_PAGE"].includes(error.code), `${error}`);
+      assertEquals(file.size, 0);
+      refused++;
+    }
+  }
+  assert(refused > 1, `${refused} refused`);
+});
+
 test("salvage: ends when it is told to, with the target emptied and unlocked", async () => {
   const file = new MemoryFile();
   const controller = new AbortController();
