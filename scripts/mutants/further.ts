@@ -8,8 +8,8 @@ export const FURTHER: readonly Mutant[] = [
     what: "The journal is freed before the second copy of the meta generation that allows it is durable.",
     edits: [{
       file: "src/store/order.ts",
-      find: "return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync];",
-      replace: "return [first, copy(1), sync, copy(2)];",
+      find: "return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync, () => fence(core)];",
+      replace: "return [first, copy(1), sync, copy(2), () => fence(core)];",
     }],
     likely: ["store/order"],
   },
@@ -28,7 +28,7 @@ export const FURTHER: readonly Mutant[] = [
   {
     name: "copy-not-repaired",
     what: "An unreadable copy of a meta slot is not written again when the file is opened.",
-    edits: [{ file: "src/store/opening.ts", find: "    if (chosen.repair) this.#repair(core);\n", replace: "" }],
+    edits: [{ file: "src/store/opening.ts", find: "    if (!this.#readOnly) await this.#repair(chosen);\n", replace: "" }],
     likely: ["store/meta", "store/damage", "store/crash"],
   },
   {

@@ -42,19 +42,19 @@ export const PAGES: readonly Mutant[] = [
         replace: "  const sum = crc32c(bytes + 32, pageSize - 32, 0);",
       },
     ],
-    likely: ["docs/damage", "store/damage"],
+    likely: ["store/small_damage"],
   },
   {
     name: "no-parent-checksum",
     what: "A page is not compared with the checksum and birth in the pointer that names it: an older state in the right place passes.",
     edits: [{ file: FRAME, find: PARENT_LINE, replace: "" }],
-    likely: ["docs/damage", "store/damage"],
+    likely: ["store/store", "stage corruption"],
   },
   {
     name: "verify-only-in-check",
     what: "Reads believe any page with a plausible structure; only the whole-file check compares checksums.",
     edits: [{ file: FRAME, find: CRC_LINE, replace: "" }, { file: FRAME, find: PARENT_LINE, replace: "" }],
-    likely: ["docs/damage", "store/damage"],
+    likely: ["store/small_damage", "docs/damage"],
   },
   {
     name: "page-reused-early",

@@ -35,11 +35,11 @@ export const RECOVERY: readonly Mutant[] = [
       find: "      if (!found || found.torn) found = this.#findAgain(found !== undefined);",
       replace: "      const head = journal.mark();\n" +
         "      if (!found && !this.#core.file.readOnly && head.block < journal.blocksOf(head.extent)) {\n" +
-        "        this.#core.file.write(journal.offset(head), new Uint8Array(BLOCK_SIZE));\n" +
+        "        this.#core.file.write(journal.offset(head), new Uint8Array(4096));\n" +
         "      }\n" +
         "      if (!found || found.torn) found = this.#findAgain(found !== undefined);",
     }],
-    likely: ["store/damage", "store/journal"],
+    likely: ["store/small_damage"],
   },
   {
     name: "replay-twice",

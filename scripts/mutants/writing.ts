@@ -3,7 +3,7 @@ import type { Mutant } from "./mutant.ts";
 
 const ORDER = "src/store/order.ts";
 const COMMIT = "src/store/commit.ts";
-const STEPS = "return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync];";
+const STEPS = "return lazy ? [first, copy(1), sync, copy(2)] : [first, copy(1), sync, copy(2), sync, () => fence(core)];";
 
 /** See the head of the file. */
 export const WRITING: readonly Mutant[] = [
@@ -19,19 +19,27 @@ export const WRITING: readonly Mutant[] = [
   {
     name: "skip-sync-2",
     what: "Nothing is synced between the two copies of a meta generation: a crash can tear both.",
-    edits: [{ file: ORDER, find: STEPS, replace: "return lazy ? [first, copy(1), copy(2)] : [first, copy(1), copy(2), sync];" }],
+    edits: [{
+      file: ORDER,
+      find: STEPS,
+      replace: "return lazy ? [first, copy(1), copy(2)] : [first, copy(1), copy(2), sync, () => fence(core)];",
+    }],
     likely: ["store/order"],
   },
   {
     name: "header-before-data",
     what: "The first copy of a meta generation is written before the sync that makes the pages it names durable.",
-    edits: [{ file: ORDER, find: STEPS, replace: "return lazy ? [copy(1), first, copy(2)] : [copy(1), first, copy(2), sync];" }],
+    edits: [{
+      file: ORDER,
+      find: STEPS,
+      replace: "return lazy ? [copy(1), first, copy(2)] : [copy(1), first, copy(2), sync, () => fence(core)];",
+    }],
     likely: ["store/order"],
   },
   {
     name: "one-header-copy",
     what: "A meta generation is written once: its second copy stays what it was.",
-    edits: [{ file: ORDER, find: STEPS, replace: "return [first, copy(1), sync];" }],
+    edits: [{ file: ORDER, find: STEPS, replace: "return [first, copy(1), sync, () => fence(core)];" }],
     likely: ["store/order"],
   },
   {
@@ -77,9 +85,8 @@ export const WRITING: readonly Mutant[] = [
       },
       {
         file: "src/store/page_file.ts",
-        find: "      await running;\n    } catch (cause) {\n      throw this.#failed(cause);\n    } finally {",
-        replace:
-          "      await running.catch(() => this.storage.syncAsync());\n    } catch (cause) {\n      throw this.#failed(cause);\n    } finally {",
+        find: "      await (this.#inFlight = this.storage.syncAsync());",
+        replace: "      await (this.#inFlight = this.storage.syncAsync().catch(() => this.storage.syncAsync()));",
       },
     ],
     likely: ["store/faults"],
