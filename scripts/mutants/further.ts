@@ -22,7 +22,11 @@ export const FURTHER: readonly Mutant[] = [
   {
     name: "failed-group-not-erased",
     what: "A group that could not be written whole is left where it is, and reported as not applied.",
-    edits: [{ file: "src/store/order.ts", find: "  writeZeros(core.file, at, at + blocks * BLOCK_SIZE);\n", replace: "" }],
+    edits: [{
+      file: "src/store/order.ts",
+      find: "  writeBlank(core.file, core.kernel, core.meta.bytes.subarray(META_FILE_ID), at, at + blocks * BLOCK_SIZE);\n",
+      replace: "",
+    }],
     likely: ["store/faults", "stage io_errors"],
   },
   {

@@ -65,10 +65,10 @@ export const WRITING: readonly Mutant[] = [
   {
     name: "growth-by-truncate",
     what:
-      "A new journal extent is only reserved by the file's length, not by zeros that are written and synced before a meta slot names it.",
+      "A new journal extent is only reserved by the file's length, not by blank blocks that are written and synced before a meta slot names it.",
     edits: [{
       file: "src/store/checkpoint.ts",
-      find: "        writeZeros(core.file, start + work.zeroed, start + end);",
+      find: "        writeBlank(core.file, core.kernel, core.meta.bytes.subarray(META_FILE_ID), start + work.blanked, start + end);",
       replace: "        if (core.file.size() < start + end) core.file.truncate(start + end);",
     }],
     likely: ["store/order"],

@@ -4,7 +4,7 @@
 //   checkpoint   whatever was written before copy 1 of a meta slot is synced; so is copy 1 before copy 2, and copy 2 before anything else is written
 //   copies       at its end both copies of a generation are in the file, and durable
 import { assert, assertEquals } from "@std/assert";
-import { BLOCK_SIZE, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE, META_BYTES } from "../../assembly/format.ts";
+import { BLOCK_SIZE, JOURNAL_EPOCH, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE, META_BYTES } from "../../assembly/format.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { readMeta } from "../../src/store/meta.ts";
 import { stageRaw } from "../../src/store/raw_ops.ts";
@@ -39,7 +39,8 @@ class Watched extends WrappedStorage {
     if (this.strict && this.#pending) this.broken.push(`a write at ${at} behind copy 2 of a meta slot, which is not synced`);
     if (at < META_BYTES) this.#slot(at / BLOCK_SIZE);
     this.written++;
-    const isGroup = new DataView(from.buffer, from.byteOffset).getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE;
+    const view = new DataView(from.buffer, from.byteOffset);
+    const isGroup = view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && view.getUint32(JOURNAL_EPOCH, true) > 0; // epoch 0: blank
     if (isGroup) this.group = { at, length: from.length, written: this.written };
     for (let block = at / BLOCK_SIZE; block < (at + from.length) / BLOCK_SIZE; block++) {
       if (isGroup && this.blocks?.has(block) === false) {

@@ -1,6 +1,15 @@
 // Damage at its smallest: each byte of a page's header, and the end of a journal that is no end. What is refused is not written to.
 import { assert, assertEquals } from "@std/assert";
-import { BLOCK_SIZE, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE, META_BYTES, PAGE_HEADER, PAGE_LEAF, PAGE_TYPE } from "../../assembly/format.ts";
+import {
+  BLOCK_SIZE,
+  JOURNAL_EPOCH,
+  JOURNAL_MAGIC,
+  JOURNAL_MAGIC_VALUE,
+  META_BYTES,
+  PAGE_HEADER,
+  PAGE_LEAF,
+  PAGE_TYPE,
+} from "../../assembly/format.ts";
 import { isManifestError } from "../../src/errors.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { stageRaw } from "../../src/store/raw_ops.ts";
@@ -78,8 +87,10 @@ class Writes extends WrappedStorage {
   readonly groups: [at: number, length: number][] = [];
   override write(at: number, from: Uint8Array): void {
     this.count++;
-    const magic = new DataView(from.buffer, from.byteOffset).getUint32(JOURNAL_MAGIC, true);
-    if (magic === JOURNAL_MAGIC_VALUE) this.groups.push([at, from.length]);
+    const view = new DataView(from.buffer, from.byteOffset);
+    if (view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && view.getUint32(JOURNAL_EPOCH, true) > 0) {
+      this.groups.push([at, from.length]);
+    }
     super.write(at, from);
   }
   override truncate(size: number): void {
