@@ -57,6 +57,21 @@ const RUNS: Record<string, Run> = {
     }
     await subject.some(60, 100);
   },
+  // Commits come round to where the groups lie that the checkpoint is to hold, and must wait for it.
+  "a full journal beside a checkpoint": async (subject) => {
+    await subject.open({ syncMode: "async" });
+    await times(3, async () => {
+      await times(6, () => subject.some(20, 200));
+      const checkpoint = subject.store.checkpoint();
+      const waiting: Promise<void>[] = [];
+      for (let i = 0; i < 12; i++) {
+        waiting.push(subject.commit(subject.block(i, 9, 900)));
+        for (let turns = 0; turns < 4; turns++) await undefined;
+      }
+      await Promise.all(waiting);
+      await checkpoint;
+    });
+  },
   "journal growth": async (subject) => {
     await subject.open();
     await times(40, () => subject.some(50, 1500));

@@ -92,7 +92,7 @@ export abstract class Subject<S, T> {
     this.#recorder.end();
     this.#storage?.close();
     this.#storage = undefined;
-    let left = this.random.int(40);
+    let left = this.random.int(20); // mostly subsets: holes are worse than ends that are torn
     let bytes = disk.durable();
     for (const image of disk.crashes(disk.calls, this.random)) {
       bytes = image.bytes();
