@@ -82,3 +82,36 @@ test("ManifestTxn.commit: behind one of its group that fails when it is applied 
   }
   assert((outcomes.get("IO_READ,UNAVAILABLE,IO_READ") ?? 0) > 5, JSON.stringify([...outcomes]));
 });
+
+test("Manifest: a read that fails while the cursors are looked up makes none of them unknown, and the log keeps what they have before them", async () => {
+  let failed = 0;
+  for (let at = 0; at < 24; at++) {
+    const disk = new SimDisk();
+    const options = { create: true, cacheBytes: 1 << 18, idleCheckpoint: 0, syncMode: "inline", logRetention: { changes: 2 } } as const;
+    const first = await Manifest.open(disk.open(), options);
+    for (const name of ["slow", "quick"]) await first.registerChangeCursor(name, { start: "oldest" });
+    for (let i = 0; i < 12; i++) await first.begin().put(table, [i], { data: new Uint8Array(3000) }).commit();
+    await first.close();
+    const storage = new FaultyStorage(disk.open());
+    const manifest = await Manifest.open(storage, options);
+    const [slow, quick] = [1, 2] as const;
+    storage.plan({ at, errno: "EIO", kinds: ["read"] });
+    const attempt = async (call: () => Promise<unknown>): Promise<void> => {
+      await call().catch((error) => {
+        assert(isManifestError(error));
+        assertEquals([error.code, error.outcome], ["IO_READ", "not_applied"], `read ${at}: ${error.message}`);
+        failed++;
+      });
+    };
+    for (let i = 0; i < 6; i++) {
+      await attempt(() => manifest.begin().acknowledge(quick, 10 + i).putDb(i, { name: "n" }).commit());
+      await attempt(() => manifest.acknowledgeChanges(quick, 10 + i));
+    }
+    storage.plan(undefined);
+    assertEquals((await manifest.fetchChangePage(slow, 3)).changes.map(({ sequence }) => sequence), [1, 2, 3], `read ${at}`);
+    await manifest.acknowledgeChanges(slow, 2);
+    assertEquals((await manifest.check({ level: "deep" })).problems, [], `read ${at}`);
+    await manifest.close();
+  }
+  assert(failed > 0, "nothing failed");
+});

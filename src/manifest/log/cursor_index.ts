@@ -45,10 +45,13 @@ export class CursorIndex implements CursorRows {
   /** All rows of the newest applied state. */
   get rows(): ReadonlyMap<number, CursorRecord> {
     if (this.#rows === undefined || this.#discards !== this.#store.discards) {
-      this.#discards = this.#store.discards;
+      const { discards } = this.#store;
       const source = { reader: this.#staging.reader(cursors), release: () => {} };
-      this.#rows = new Map();
-      for (const [[id], row] of new Range<[[number], CursorRecord]>(() => source, {}, "entries")) this.#rows.set(id, row);
+      // Whole or not at all: a page that cannot be read must not make cursors unknown, nor the log forget what they have before them.
+      const rows = new Map<number, CursorRecord>();
+      for (const [[id], row] of new Range<[[number], CursorRecord]>(() => source, {}, "entries")) rows.set(id, row);
+      this.#rows = rows;
+      this.#discards = discards;
       this.version++;
     }
     if (this.#unsure.size > 0) {
