@@ -33,11 +33,13 @@ const { values } = parseArgs({
   options: { name: { type: "string", multiple: true }, "all-suites": { type: "boolean" }, keep: { type: "boolean" } },
 });
 
-/** The first line that says what failed. */
+/** What failed: the test, where it is one, and the first line that says how. */
 function failureLine(text: string): string {
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const found = lines.find((line) => /^error: (?!Test failed)/.test(line)) ?? lines.find((line) => /fail|wrong|expected|Error/i.test(line));
-  return (found ?? lines.at(-1) ?? "no output").slice(0, 160);
+  const name = lines.find((line) => / \.\.\. FAILED/.test(line))?.replace(/ \.\.\. FAILED.*/, "");
+  const found = lines.find((line) => /^error: (?!Test failed)/.test(line))?.slice("error: ".length) ??
+    lines.find((line) => /--replay|failed:|wrong/i.test(line)) ?? lines.at(-1) ?? "no output";
+  return `${name === undefined ? "" : `"${name.slice(0, 100)}": `}${found.slice(0, 140)}`;
 }
 
 async function run(suite: Suite, folder: string): Promise<Catch | undefined> {

@@ -27,28 +27,18 @@ export const FURTHER: readonly Mutant[] = [
       find: "  writeBlank(core.file, core.kernel, core.meta.bytes.subarray(META_FILE_ID), at, at + blocks * BLOCK_SIZE);\n",
       replace: "",
     }],
-    likely: ["store/faults", "stage io_errors"],
+    likely: ["store/order"],
   },
   {
     name: "copy-not-repaired",
     what: "An unreadable copy of a meta slot is not written again when the file is opened.",
     edits: [{ file: "src/store/opening.ts", find: "    if (!this.#readOnly) await this.#repair(chosen);\n", replace: "" }],
-    likely: ["store/meta", "store/damage", "store/crash"],
+    likely: ["store/order"],
   },
   {
     name: "write-log-floor-kept",
     what: "When applied transactions are dropped, the write log goes on believing that what was written behind them is forgotten.",
     edits: [{ file: "src/store/write_log.ts", find: "    this.#floor = Math.min(this.#floor, frame);\n", replace: "" }],
     likely: ["manifest/write_log"],
-  },
-  {
-    name: "reclaim-removes-twice",
-    what: "The rows of a reclaimed object are taken without a look whether another call has taken them already.",
-    edits: [{
-      file: "src/manifest/gc/reclaim.ts",
-      find: '      if (staging.refcounts.state(object) !== "condemned") continue; // removed already\n',
-      replace: "",
-    }],
-    likely: ["manifest/reclaim"],
   },
 ];

@@ -60,6 +60,6 @@ export const RECOVERY: readonly Mutant[] = [
       find: "  return load<u32>(block, JOURNAL_EPOCH) == epoch && groupOf(block) == group &&",
       replace: "  return groupOf(block) == group &&",
     }],
-    likely: ["store/fence", "store/crash"],
+    likely: ["store/order"],
   },
 ];

@@ -12,7 +12,8 @@ export interface Suite {
   readonly seconds: number;
 }
 
-const PARTS = "16";
+/** Stages run a small slice. */
+const PARTS = "48";
 
 function tests(name: string, filter?: string, seconds = 300): Suite {
   const only = filter === undefined ? [] : ["--filter", filter];

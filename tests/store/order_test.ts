@@ -11,6 +11,7 @@ import { stageRaw } from "../../src/store/raw_ops.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
 import { WrappedStorage } from "../support/counting_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
+import { FaultyStorage } from "../support/faulty_storage.ts";
 import { test } from "../support/harness.ts";
 
 /** Storage that knows what no completed sync covers, and breaks the rules out loud. */
@@ -182,4 +183,49 @@ test("Store.open: behind a crash, and behind a torn group, the epoch rises and n
     assertEquals(Math.max(...meta.map((one) => one.epoch)), epoch + 1, "the new epoch is in the file");
     await store.close();
   }
+});
+
+test("Store.open: what a recovery has cut does not come back when the file is opened again before anything is written", async () => {
+  const file = new MemoryFile();
+  const before = new Watched(new MemoryStorage(file));
+  const made = await Store.open(before, options({ durability: "relaxed" }));
+  await put(made, "kept");
+  const blank = file.bytes();
+  const several = (name: string): Promise<unknown> => Promise.all(Array.from({ length: 12 }, (_, i) => put(made, `${name} ${i}`, 900)));
+  await several("torn");
+  const { at, length } = before.group;
+  await several("behind it");
+  const image = file.bytes();
+  const afterwards = before.group;
+  assert(afterwards.at === at + length && length >= 4 * BLOCK_SIZE, "the two groups lie side by side");
+  await made.close();
+  // Power is lost before any sync: of the first group only the first block has arrived, the second is whole.
+  image.set(blank.subarray(at + BLOCK_SIZE, at + length), at + BLOCK_SIZE);
+  const left = new MemoryFile(image);
+  const first = await Store.open(new MemoryStorage(left), options({}));
+  assert(first.recovery.cut !== undefined);
+  const frames = first.durableFrame;
+  const recovered = left.bytes();
+  await first.close();
+  const again = await Store.open(new MemoryStorage(new MemoryFile(recovered)), options({}));
+  assertEquals([again.durableFrame, again.recovery.frames], [frames, 0], "nothing of the old epoch is replayed");
+  await again.close();
+});
+
+test("Store.commit: a group that was written and whose write failed all the same is not there when the file is opened again", async () => {
+  const file = new MemoryFile();
+  const storage = new FaultyStorage(new MemoryStorage(file));
+  const store = await Store.open(storage, options({ syncMode: "inline" }));
+  await put(store, "kept");
+  storage.plan({ at: 0, errno: "EIO", kinds: ["write"], part: 1 });
+  const error = await put(store, "lost").then(() => undefined, (error) => error);
+  assertEquals([error.code, error.outcome], ["IO_WRITE", "not_applied"]);
+  const left = await Store.open(new MemoryStorage(new MemoryFile(file.bytes())), options({ syncMode: "inline" }));
+  using view = left.read();
+  const there = ["kept", "lost"].map((key) => view.tree(16).get(encoder.encode(key)) !== undefined);
+  assertEquals(there, [true, false]);
+  view.close();
+  await left.close();
+  await put(store, "later");
+  await store.close();
 });
