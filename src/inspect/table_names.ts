@@ -6,7 +6,7 @@ import type { Inspection } from "./inspection.ts";
 import { rootsTree, tableRoot, type VisitedRow, Visitor } from "./visitor.ts";
 
 const ROW_HEADER = 8;
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Names that the engine's own tables have in findings. */
 export const ENGINE_TABLES: ReadonlyMap<number, string> = new Map([

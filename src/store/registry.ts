@@ -13,7 +13,7 @@ const SCHEMA_MAX = 1 << 20;
 const NEXT_ID = new Uint8Array([0]);
 const ROW_HEADER = 8;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A row of the registry, encoded. */
 export interface RegistryRow {
@@ -87,6 +87,7 @@ export class Registry {
   }
 
   #collect(scan: Scan, tables: Map<string, TableInfo>): void {
+    const ids = new Set<number>();
     while (scan.next(256, 1 << 18) > 0) {
       // Overflowing schemas are read by calls that leave the batch alone.
       const rows = Array.from({ length: scan.rows }, (_, row) => ({ key: scan.key(row), value: scan.value(row) }));
@@ -99,7 +100,13 @@ export class Registry {
         } catch (cause) {
           fail("CORRUPT_RECORD", "Cannot read the tables: a name in the registry is not UTF-8", { cause });
         }
-        tables.set(name, { id: new DataView(value.buffer, value.byteOffset).getUint32(0, true), name, schema: value.subarray(ROW_HEADER) });
+        const id = new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+        // A name that nobody could give, and an id that is the engine's or another table's, would lead to rows of somebody else.
+        if (name === "" || name.includes("\0") || key.length > NAME_MAX || id < TABLE_ID_USER || id >= TABLE_DROPPED || ids.has(id)) {
+          fail("CORRUPT_RECORD", "Cannot read the tables: a row of the registry names what no table can have", { detail: { id } });
+        }
+        ids.add(id);
+        tables.set(name, { id, name, schema: value.subarray(ROW_HEADER) });
       }
     }
   }

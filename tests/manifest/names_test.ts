@@ -17,6 +17,7 @@ const NAMES = [
   "__lookupSetter__",
   "then",
   "toJSON",
+  "\ufeffwith a byte order mark",
 ];
 
 /** Nothing was added to what every object inherits. */

@@ -317,6 +317,33 @@ test("Store: what a crafted value cell makes of its neighbour is named", async (
   assertEquals(await readingSays(bytes), "CORRUPT_PAGE bounds");
 });
 
+test("Store: rows of the registry that no table can have are CORRUPT_RECORD", async () => {
+  const image = await smallImage();
+  const leaf = leafOf(image, 1, 3);
+  const [, first, second] = image.slots(leaf.page);
+  const id = (place: { cell: number; rest: number }): number => place.cell + 2 + place.rest;
+  const cases: [string, (draft: Draft) => void][] = [
+    ["an id of the engine", ({ view }) => view.setUint32(id(first!), 2, true)],
+    ["an id of a dropped table", ({ view }) => view.setUint32(id(first!), 0x80000010, true)],
+    ["an id twice", ({ view }) => view.setUint32(id(first!), view.getUint32(id(second!), true), true)],
+    ["a name that is not UTF-8", ({ bytes }) => bytes[first!.cell + 2] = 0xff],
+    ["a name with NUL", ({ bytes }) => bytes[first!.cell + 2] = 0],
+  ];
+  for (const [name, change] of cases) {
+    const bytes = forge(image, (draft) => {
+      change(draft);
+      draft.touch(leaf);
+    });
+    await using store = await open(bytes);
+    try {
+      store.listTables();
+      throw new Error(`${name}: the tables are listed`);
+    } catch (error) {
+      assertEquals(nameOf(error), "CORRUPT_RECORD", name);
+    }
+  }
+});
+
 /** The code of reading a user's row whose value bytes are forged. */
 async function recordSays(forgery: (value: Uint8Array) => void): Promise<string> {
   const image = await smallImage();

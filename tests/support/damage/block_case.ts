@@ -18,6 +18,9 @@ import { crc32c } from "./crc.ts";
 import { Wrong } from "./interrogate.ts";
 import type { Region } from "./regions.ts";
 
+/** How every meta slot begins. */
+const MAGIC = Uint8Array.of(0x57, 0x41, 0x59, 0x42, 0x49, 0x4c, 0x4c, 0x1a);
+
 /** What lies in which block instead. */
 export type Blocks = ReadonlyMap<number, Uint8Array>;
 
@@ -74,7 +77,9 @@ function wantedOf(subject: Subject, blocks: readonly Region[]): Wanted {
   }
   const lost = [image.newest, image.older].some((pair) => !pair.some((slot) => slotIsWhole(subject, slot)));
   const rebuilt: string[] = [];
-  let refused = lost ? "CORRUPT_HEADER" : undefined;
+  // Without a trace of one in any slot it is not recognised as one of ours.
+  const ours = [0, 1, 2, 3].some((slot) => equal(subject.file.bytes.subarray(slot * BLOCK_SIZE, slot * BLOCK_SIZE + 8), MAGIC));
+  let refused = !ours ? "NOT_A_MANIFEST" : lost ? "CORRUPT_HEADER" : undefined;
   const newest = Math.max(...subject.regions.map(({ journal }) => journal?.group ?? 0));
   for (const [group, list] of torn) {
     if (list.length === 1) rebuilt.push(`${group}/${list[0]!.journal!.index}`);

@@ -130,14 +130,16 @@ export class Corruption {
     }
   }
 
-  #foreign(file: "crashed" | "closed"): Uint8Array {
-    return this.#other[file];
+  #blockDamages(file: "crashed" | "closed"): ReturnType<typeof blockDamages> {
+    const { history, before } = this.#small;
+    const past = file === "crashed" ? history.slice(0, before) : history;
+    return blockDamages(this.files[file].expected.image.bytes, past, this.#other[file]);
   }
 
   async #blocks(report: StageReport, mine: () => boolean): Promise<void> {
     for (const file of ["crashed", "closed"] as const) {
       const subject = this.files[file];
-      for (const damage of blockDamages(subject.expected.image.bytes, this.#small.history, this.#foreign(file))) {
+      for (const damage of this.#blockDamages(file)) {
         if (!mine()) continue;
         for (const mode of MODES) {
           await this.#case(
@@ -244,7 +246,7 @@ export class Corruption {
     const wanted = rest.slice(1, -1).join("/");
     const subject = this.files[file];
     if (kind === "blocks") {
-      for (const damage of blockDamages(subject.expected.image.bytes, this.#small.history, this.#foreign(file))) {
+      for (const damage of this.#blockDamages(file)) {
         if (damage.name === wanted) return void await blockCase(subject, damage.blocks, mode);
       }
     } else if (kind === "envelope") {

@@ -36,6 +36,8 @@ export interface SmallFile {
   readonly crashed: Uint8Array;
   /** Closed in order: everything is in the trees. */
   readonly closed: Uint8Array;
+  /** How many of the writes in `history` were made when the crashed file was taken. */
+  readonly before: number;
   /** Each write of a whole page or block, in order: what a place has held before. */
   readonly history: readonly { readonly at: number; readonly data: Uint8Array }[];
   readonly facts: SmallFacts;
@@ -102,6 +104,7 @@ export async function smallFile(seed: number): Promise<SmallFile> {
   manifest = await open();
   await commitOnTop(manifest, random, rows);
   const crashed = file.bytes();
+  const before = history.length;
   const facts: SmallFacts = {
     databases: [[1, "events"], [2, "__proto__"]],
     notes: [...rows].sort(([a], [b]) => a < b ? -1 : 1).map(([name, { n, body }]) => [name, n, body]),
@@ -110,7 +113,7 @@ export async function smallFile(seed: number): Promise<SmallFile> {
     strong: 1,
   };
   await manifest.close();
-  return { seed, crashed, closed: file.bytes(), history, facts };
+  return { seed, crashed, closed: file.bytes(), before, history, facts };
 }
 
 type Rows = Map<string, { n: number; body: Uint8Array | undefined }>;
