@@ -15,7 +15,7 @@ import {
   CTRL_OUT_COUNT,
   OK,
 } from "../../assembly/format.ts";
-import { invariant, ManifestError } from "../errors.ts";
+import { invariant, isManifestError, ManifestError } from "../errors.ts";
 import { needsPruning, pruneCommits } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import { groupBlocksFor } from "./journal.ts";
@@ -24,8 +24,15 @@ import { ARENA_START } from "./views.ts";
 import type { WriteLog } from "./write_log.ts";
 import type { Pending } from "./write_queue.ts";
 
-/** The error of a transaction behind one that could not be applied. */
+/** The error of a transaction behind one that could not be applied: it may be tried again, unless what failed has ended writing. */
 function behindFailed(cause: unknown): ManifestError {
+  if (isManifestError(cause) && cause.handle !== "ok") {
+    const { handle } = cause;
+    return new ManifestError("READ_ONLY", "Cannot commit: writing has ended with a transaction of the same group before it", {
+      cause,
+      handle,
+    });
+  }
   return new ManifestError("UNAVAILABLE", "Cannot commit: a transaction of the same group before it could not be applied", { cause });
 }
 
