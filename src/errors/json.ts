@@ -40,7 +40,8 @@ function redact(name: string, value: unknown, depth: number): unknown {
   const out: Record<string, unknown> = {};
   for (const key of Object.keys(value).slice(0, JSON_ITEMS)) {
     const kept = redact(key, (value as Record<string, unknown>)[key], depth - 1);
-    if (kept !== undefined) out[key] = kept;
+    // Defined, never assigned: a field named __proto__ is a field like any other.
+    if (kept !== undefined) Object.defineProperty(out, key, { value: kept, enumerable: true, writable: true, configurable: true });
   }
   return out;
 }
