@@ -27,6 +27,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   marks: "counters for tests",
   parsedDurableGroup: "journal groups, for tests",
   sealLeft: "counter for tests",
+  stateNew: "a state without a file, for tests: the store loads one",
   spillBase: "where spilling starts, for tests: the store moves it with spillReset",
   treeLevel: "size for tests",
   treeRunPages: "size for tests",

@@ -4,6 +4,7 @@
 // those of the package; journal images are damaged by hand, so that recovery has something to do.
 import { BLOCK_SIZE, JOURNAL_GROUP, JOURNAL_INDEX, JOURNAL_MAGIC, JOURNAL_MAGIC_VALUE } from "../../assembly/format.ts";
 import { Manifest, memoryStorage } from "../../mod.ts";
+import { describePage, salvage } from "../../src/inspect/mod.ts";
 import { Arena } from "../../src/schema/arena.ts";
 import { TableCodec } from "../../src/schema/codec.ts";
 import { bytes, defineTable, f64, optional, text, u32 } from "../../src/schema/schema.ts";
@@ -301,6 +302,26 @@ async function spilling(wasm: WebAssembly.Module): Promise<void> {
   await store.close();
 }
 
+/** A file is looked into page by page, and what a scan salvages of it is what it held. */
+async function inspection(wasm: WebAssembly.Module): Promise<void> {
+  const source = new MemoryStorage();
+  await using manifest = await Manifest.open(source, { create: true, wasm });
+  for (let i = 0; i < 300; i++) manifest.begin().put(records, [1, `${i}`], { count: i, label: "x".repeat(100), share: 0.5 }).commit();
+  await manifest.checkpoint();
+  const { fileBytes, pageSize } = manifest.stats();
+  const kinds = new Set<string>();
+  for (let page = 0; page < fileBytes / pageSize; page++) {
+    const { kind, valid } = await describePage(source.reopen({ readOnly: true }), page, { wasm });
+    if (kind === "leaf" || kind === "branch") assert(valid, `page ${page}`);
+    kinds.add(kind);
+  }
+  assert(kinds.has("leaf") && kinds.has("branch"), [...kinds].join());
+  const target = new MemoryStorage();
+  await salvage(source.reopen({ readOnly: true }), target, { from: "scan", wasm });
+  await using copy = await Manifest.open(target.reopen(), { wasm });
+  assertEquals([...copy.range(records)].length, 300);
+}
+
 /** Throws unless a kernel does its whole work. */
 export async function smoke(wasm: WebAssembly.Module): Promise<void> {
   await recovery(wasm);
@@ -308,4 +329,5 @@ export async function smoke(wasm: WebAssembly.Module): Promise<void> {
   await changes(wasm);
   await tables(wasm);
   await spilling(wasm);
+  await inspection(wasm);
 }

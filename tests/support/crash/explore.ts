@@ -147,7 +147,7 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
 
 async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
   const { disk, history, judge, effort, lies, audience } = walk;
-  const { most } = history.bounds(at);
+  const bounds = history.bounds(at);
   const place = walk.base + at;
   for (let lost = 1; lost <= effort.lost; lost++) {
     let left = effort.lies, misses = 0;
@@ -158,7 +158,7 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
       }
       lies.add(image.hash);
       try {
-        audience.lied(await judge.judgeLie(image, most));
+        audience.lied(await judge.judgeLie(image, bounds));
       } catch (error) {
         audience.failed(`the device has lied about ${lost} syncs: ${text(error)}`, { at: place, image: image.index, lost });
       }
@@ -178,7 +178,7 @@ export async function judgeAgain<S, T>(subject: Subject<S, T>, seed: number, { a
     for (const image of disk.crashes(own, seeded(placeSeed(seed, at, lost)), lost)) {
       if (image.index < wanted) continue;
       const bounds = history.bounds(own);
-      if (lost > 0) await judge.judgeLie(image, bounds.most);
+      if (lost > 0) await judge.judgeLie(image, bounds);
       else await judge.judge(image, bounds, { reference: true, readOnly: true, twice: true, nested: 3 });
       return;
     }
