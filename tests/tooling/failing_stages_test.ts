@@ -5,7 +5,7 @@ import { stage as ioErrors } from "../stages/io_errors.ts";
 import { test } from "../support/harness.ts";
 
 test("io_errors: replay makes the one case that its flags name", async () => {
-  await ioErrors.replay({ workload: "single commits", fault: "ENOSPC-short", at: "20", seed: "31" });
+  await ioErrors.replay({ workload: "single commits", fault: "ENOSPC-short-until-freed", at: "20", seed: "31" });
   await ioErrors.replay({ workload: "transactions", fault: "sync-once", at: "30" });
   await assertRejects(() => ioErrors.replay({ workload: "single commits", fault: "EROFS", at: "99999" }), Error, "never came");
   await assertRejects(() => ioErrors.replay({ workload: "nothing", fault: "EROFS", at: "1" }), Error, "Cannot run");

@@ -1,6 +1,6 @@
 // Runs of the stage "containment": a workload in which one call of the kernel traps.
 import { FaultPlan } from "../faulty_storage.ts";
-import { settled, WORKLOADS } from "../io_errors/run.ts";
+import { runWorkload, settled, WORKLOADS } from "../io_errors/run.ts";
 import { Seen } from "../io_errors/subject.ts";
 import { type Trap, TrapPlan, withTraps } from "./trap_plan.ts";
 
@@ -57,7 +57,7 @@ export async function runTrap(name: string, trap: Trap, seed: number, seen: Seen
   return await withTraps(plan, async () => {
     const subject = workload.subject(disk, new FaultPlan(), ["CORE_TRAP"], seed);
     subject.traps = plan;
-    await settled(workload.run(subject));
+    await runWorkload(workload, subject);
     if (plan.trapped === 0) throw new Error("the call never came");
     const outcomes = {
       applied: subject.ledger.with("applied").length,

@@ -110,21 +110,23 @@ export class ManifestSubject extends Subject<Manifest> {
   }
 
   /** Commits a transaction of the plan. */
-  transaction(plan: Plan): Promise<boolean> {
+  async transaction(plan: Plan): Promise<boolean> {
+    this.goOn();
     const txn = this.open.begin();
     this.#plans.push(plan);
     for (const operation of plan) operation.add(txn);
-    return this.commit(txn.commitId, () => txn.commit());
+    return await this.commit(txn.commitId, () => txn.commit());
   }
 
   /** Commits a transaction that reads first. */
-  transact(): Promise<boolean> {
+  async transact(): Promise<boolean> {
+    this.goOn();
     const number = this.#plans.length;
     const plan = [put(MARKERS, [`transact ${number}`], { n: number })];
     this.#plans.push(plan);
     this.#unnamed.set(number, `transact ${number}`);
     const before = number === 0 ? [] : [`transact ${number - 1}`];
-    return this.commit("", () =>
+    return await this.commit("", () =>
       this.open.transact((txn) => {
         for (const key of before) txn.get(MARKERS.table, [key]);
         txn.listWalStates().toArray();

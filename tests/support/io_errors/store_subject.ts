@@ -41,7 +41,8 @@ export class StoreSubject extends Subject<Store> {
   }
 
   /** Commits rows. */
-  put(puts: RowChanges["puts"], deletes: readonly string[] = []): Promise<boolean> {
+  async put(puts: RowChanges["puts"], deletes: readonly string[] = []): Promise<boolean> {
+    this.goOn();
     const store = this.open;
     this.#commits.push({ puts, deletes });
     const commitId = store.newCommitId();
@@ -50,7 +51,7 @@ export class StoreSubject extends Subject<Store> {
         ...puts.map(([key, value]) => ({ kind: "put" as const, table: TABLE, key: encoder.encode(key), value })),
         ...deletes.map((key) => ({ kind: "delete" as const, table: TABLE, key: encoder.encode(key) })),
       ]);
-    return this.commit(commitId, () => store.commit({ commitId, stage }));
+    return await this.commit(commitId, () => store.commit({ commitId, stage }));
   }
 
   /** Commits some random rows over a small key space. */
