@@ -83,7 +83,8 @@ export class ModelStorage extends WrappedStorage {
     }
     if (this.failWrites > 0) {
       this.failWrites--;
-      super.write(at, from.subarray(0, this.#random.int(from.length + 1)));
+      const done = this.#random.chance(0.5) ? from.length : this.#random.int(from.length + 1);
+      if (done > 0) super.write(at, from.subarray(0, done));
       this.#fail("write", "EIO", at, from.length);
     }
     if (this.groups.some((each) => each.at < end && at < each.at + each.blocks * BLOCK_SIZE)) {

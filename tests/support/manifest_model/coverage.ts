@@ -55,6 +55,7 @@ const EVENTS = [
   "commits taken back",
   "process crash",
   "room again",
+  "crash behind a refused commit",
   "transact commits",
   "transact reads",
   "transact throws",

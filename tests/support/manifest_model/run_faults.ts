@@ -64,22 +64,21 @@ export abstract class RunFaults extends RunTransactions {
     const full = code === "NO_SPACE";
     if (full) storage.room = storage.size() + random.pick([0, 0, 1, 4]) * this.manifest.stats().pageSize;
     this.draw.alone = false;
-    for (let n = random.between(1, full ? 16 : 4); n > 0 && !this.manifest.readOnly; n--) {
-      await this.#commitBeside(code);
+    for (let n = random.between(1, full ? 16 : 4); n > 0; n--) {
+      if (!await this.#commitBeside(code)) return void (this.draw.alone = this.syncs);
       if (full && random.chance(0.2)) await this.#tolerate(code, this.manifest.checkpoint());
       if (full && random.chance(0.05)) await this.#tolerate(code, this.manifest.compact());
     }
     storage.room = Infinity;
     this.draw.alone = this.syncs;
     this.clock.uncertain();
-    if (this.manifest.readOnly) return;
     compareTables(this.manifest, this.state, random);
     await this.commitOne();
     if (full) this.count("room again");
   }
 
-  /** Commits one transaction, which may fail with a code. */
-  async #commitBeside(code: string): Promise<void> {
+  /** Commits one transaction, which may fail with a code. Returns whether the manifest is still the one that it was. */
+  async #commitBeside(code: string): Promise<boolean> {
     const before = this.#possible();
     const transaction = this.drawTransaction();
     if (code === "IO_READ") this.storage.failReads = this.random.between(1, 3);
@@ -93,12 +92,22 @@ export abstract class RunFaults extends RunTransactions {
       expectSame(fault.code, code, "the code of storage that fails");
       if (changes && fault.outcome === "unknown" && code === "IO_WRITE") {
         this.count("unknown outcome");
-        return await this.#abandon([...before, this.state.copy()]);
+        await this.#abandon([...before, this.state.copy()]);
+        return false;
       }
       expectSame(fault.outcome, "not_applied", "the outcome of storage that fails");
       if (changes) this.#takeBack();
+      if (this.random.chance(0.3)) {
+        // Nothing of it may come back, whatever was written before the write failed.
+        const file = this.#wreck();
+        this.storage.room = Infinity;
+        await this.fallBack({ file, states: this.#possible() });
+        this.count("crash behind a refused commit");
+        return false;
+      }
     }
     this.compareTouched(touched);
+    return true;
   }
 
   /** The newest transaction has left nothing. */
