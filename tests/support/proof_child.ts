@@ -1,5 +1,6 @@
 // Children of proofs: processes of a runtime that speak in lines.
 import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
 import { createInterface } from "node:readline";
 import { runtimeCommand, type RuntimeName } from "./runtimes.ts";
 
@@ -15,8 +16,13 @@ export class Child {
   #wake: (() => void) | undefined;
   #over = false;
 
-  constructor(command: string, args: readonly string[], onLine?: (line: string, child: Child) => void) {
-    const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
+  constructor(
+    command: string,
+    args: readonly string[],
+    onLine?: (line: string, child: Child) => void,
+    environment: Readonly<Record<string, string>> = {},
+  ) {
+    const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.#process = child;
     this.pid = child.pid!;
     child.stdin!.on("error", () => {}); // one that has ended reads nothing
@@ -80,14 +86,20 @@ export function startChild(
   script: string,
   args: readonly (string | number)[],
   onLine?: (line: string, child: Child) => void,
+  environment?: Readonly<Record<string, string>>,
 ): Child {
   const command = runtimeCommand(runtime, script, args.map(String));
-  return new Child(command.cmd, command.args, onLine);
+  return new Child(command.cmd, command.args, onLine, environment);
 }
 
 /** Runs a script to its end and returns its lines; throws with its error output when it fails. */
-export async function runChild(runtime: RuntimeName, script: string, args: readonly (string | number)[]): Promise<string[]> {
-  const child = startChild(runtime, script, args);
+export async function runChild(
+  runtime: RuntimeName,
+  script: string,
+  args: readonly (string | number)[],
+  environment?: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const child = startChild(runtime, script, args, undefined, environment);
   const code = await child.ended();
   if (code !== 0) {
     throw new Error(
