@@ -1,6 +1,6 @@
 // Stage T3: every call of the storage fails in every way that it can, in every workload.
 import { FAULTS, faultsOf } from "../support/io_errors/faults.ts";
-import { callsOf, runFault, WORKLOADS } from "../support/io_errors/run.ts";
+import { runFault, survey, WORKLOADS } from "../support/io_errors/run.ts";
 import { Seen } from "../support/io_errors/subject.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
@@ -9,8 +9,8 @@ const MISSED = "call indexes missed";
 
 async function runWorkload(run: StageRun, name: string): Promise<void> {
   const { report, seed } = run;
-  const calls = await callsOf(name, seed);
-  const seen = new Seen();
+  const { calls, log } = await survey(name, seed);
+  const seen = new Seen(log);
   for (const [at, kind] of calls.entries()) {
     if (!isMine(run, at)) continue;
     report.count("call indexes");

@@ -1,6 +1,7 @@
 // Runs of the stage "io_errors": a workload without a fault tells which calls there are; then each of them fails in every way that it can.
 import type { FaultKind } from "../faulty_storage.ts";
 import { FaultPlan } from "../faulty_storage.ts";
+import type { DiskCall } from "../disk/call_log.ts";
 import { faultAt, FAULTS } from "./faults.ts";
 import { MANIFEST_WORKLOADS } from "./manifest_workloads.ts";
 import { STORE_WORKLOADS } from "./store_workloads.ts";
@@ -40,17 +41,17 @@ export async function runWorkload(workload: Workload, subject: AnySubject): Prom
   }
 }
 
-/** The kinds of all calls that a workload makes, the end included, without a fault. */
-export async function callsOf(name: string, seed: number): Promise<FaultKind[]> {
+/** A workload without a fault: the kinds of all calls that it makes, the end included, and what it did to the disk. */
+export async function survey(name: string, seed: number): Promise<{ calls: readonly FaultKind[]; log: readonly DiskCall[] }> {
   const workload = workloadNamed(name);
   const plan = new FaultPlan();
   plan.calls = [];
   const subject = workload.subject(await workload.disk(), plan, [], seed);
   await settled(workload.run(subject));
-  const calls = plan.calls;
+  const { calls } = plan;
   plan.calls = undefined;
   await settled(subject.finish(new Seen()));
-  return calls;
+  return { calls, log: subject.disk.log };
 }
 
 /** What one run came to. */

@@ -7,9 +7,11 @@ import type { Storage } from "../../../src/storage/storage.ts";
 import type { DurabilityMode, Resolution, SyncMode } from "../../../src/store/store.ts";
 import type { SimDisk } from "../crash_storage.ts";
 import { type TestEnvironment, testEnvironment } from "../environment.ts";
+import type { DiskCall } from "../disk/call_log.ts";
 import { type FaultPlan, FaultyStorage } from "../faulty_storage.ts";
 import { type Random, seeded } from "../random.ts";
 import type { TrapPlan } from "../containment/trap_plan.ts";
+import { historyName } from "./history.ts";
 import { checkError, ENDED, type Entry, type Handle, Ledger } from "./ledger.ts";
 
 /** The last commits that were acknowledged are asked for by their ids. */
@@ -39,10 +41,16 @@ export interface Openable extends Handle {
 
 /** What was found to be in order; shared by the runs of a workload. */
 export class Seen {
+  /** What the workload does to its disk when nothing fails: most histories begin like it. */
+  readonly usual: readonly DiskCall[];
   /** Images, by the outcomes that they were held against. */
   readonly images = new Map<string, Set<number>>();
   /** Everything that happened to a disk, with the outcomes. */
   readonly histories = new Set<string>();
+
+  constructor(usual: readonly DiskCall[] = []) {
+    this.usual = usual;
+  }
 
   /** Images so far. */
   get count(): number {
@@ -349,7 +357,7 @@ export abstract class Subject<H extends Openable> {
   async #verifyImages(seen: Seen, limit: number, exact: boolean): Promise<void> {
     const signature = `${this.ledger.signature()} ${exact}`;
     const known = seen.images.get(signature) ?? seen.images.set(signature, new Set()).get(signature)!;
-    const history = `${signature} ${limit} ${this.#history()}`;
+    const history = `${signature} ${limit} ${historyName(this.disk.log, seen.usual)}`;
     if (seen.histories.has(history)) return;
     seen.histories.add(history);
     const hashes = new Set<number>();
@@ -359,28 +367,6 @@ export abstract class Subject<H extends Openable> {
       known.add(hash);
       await this.#verify(image, exact);
     }
-  }
-
-  /** Names what has happened to the disk. */
-  #history(): string {
-    let one = 0x811c9dc5, two = 0x9e3779b9;
-    const add = (word: number): void => {
-      one = Math.imul(one ^ word, 0x01000193);
-      two = Math.imul(two ^ word, 0x27d4eb2f);
-      two ^= two >>> 15;
-    };
-    for (const call of this.disk.log) {
-      if (call.kind === "sync") add(call.covers * 4 + 1);
-      else if (call.kind === "truncate") add(call.size * 4 + 2);
-      else {
-        add(call.at * 4 + (call.doubtful === true ? 1 : 0));
-        add(call.data.length);
-        const words = call.data.length >>> 2;
-        for (const word of new Uint32Array(call.data.buffer, call.data.byteOffset, words)) add(word);
-        for (let i = words * 4; i < call.data.length; i++) add(call.data[i]!);
-      }
-    }
-    return `${this.disk.log.length} ${one >>> 0} ${two >>> 0}`;
   }
 
   async #verify(image: Uint8Array, exact: boolean): Promise<void> {
