@@ -17,8 +17,8 @@ import { fail, isManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Journal, Position } from "./journal.ts";
 
-/** Journal bytes read at a time. */
-const CHUNK_BLOCKS = 64;
+/** Journal blocks read at a time: 64 KiB, so that the buffer of a small journal is small. */
+const CHUNK_BLOCKS = 16;
 
 /** What groups are read from. */
 export interface JournalSource {
@@ -202,7 +202,7 @@ export class GroupReader {
     for (let extent = 0; extent < journal.extents.length; extent++) {
       const blocks = journal.blocksOf(extent);
       for (let block = 0; block < blocks; block += this.#count) {
-        this.#fill({ extent, block }, CHUNK_BLOCKS * 4);
+        this.#fill({ extent, block }, CHUNK_BLOCKS);
         for (let i = 0; i < this.#count; i++) {
           const at = this.#at + i * BLOCK_SIZE;
           if (!this.#mayMatter(at, missing) || x.blockPeek(at) !== OK) continue;

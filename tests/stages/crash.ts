@@ -11,10 +11,10 @@ const WORKLOADS: readonly Workload[] = [...STORE_WORKLOADS, ...MANIFEST_WORKLOAD
 const OUTCOMES = ["clean", "created", "replayed", "cut", "rebuilt", "repaired"] as const;
 
 /** What a round does at each crash point. Large files cost more and get fewer images. */
-const GATE: Effort = { everyState: true, images: 480, nestedEvery: 70, nestedDepth: 1, looksEvery: 100, lies: 2, lost: 2 };
-const SOAK: Effort = { everyState: true, images: 900, nestedEvery: 10, nestedDepth: 3, looksEvery: 80, lies: 8, lost: 4 };
+const GATE: Effort = { everyState: true, images: 640, nestedEvery: 50, nestedDepth: 1, looksEvery: 100, lies: 2, lost: 2 };
+const SOAK: Effort = { everyState: true, images: 1500, nestedEvery: 10, nestedDepth: 3, looksEvery: 80, lies: 8, lost: 4 };
 const LARGE = 600_000;
-const LARGE_SHARE = 0.12;
+const LARGE_SHARE = 0.1;
 
 /** Every third workload has a device with sectors of 4096 bytes. */
 const sectorOf = (index: number): number => index % 3 === 2 ? 4096 : 512;
@@ -41,7 +41,7 @@ function outcomesOf({ clean, created, frames, cut, rebuilt, repairedSlots }: Rec
 async function attack(index: number, seed: number, effort: Effort, seen: Seen, lies: Set<number>, report: StageReport): Promise<void> {
   const { name } = WORKLOADS[index]!;
   const subject = await runWorkload(WORKLOADS[index]!, seed, sectorOf(index));
-  const isLarge = subject.disk.live().length > LARGE;
+  const isLarge = subject.segments.some(({ disk }) => disk.longest > LARGE);
   const images = Math.ceil(effort.images * (isLarge ? LARGE_SHARE : 1));
   const tallies = await explore(subject as never, seed, { ...effort, images }, seen, lies, isFirst(index), {
     point(looked) {

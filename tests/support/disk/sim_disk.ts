@@ -77,6 +77,12 @@ export class SimDisk {
     return this.#file.bytes();
   }
 
+  /** The longest that the file has been. */
+  get longest(): number {
+    const ends = this.log.map((call) => call.kind === "write" ? call.at + call.data.length : call.kind === "truncate" ? call.size : 0);
+    return Math.max(this.#initial.length, ...ends);
+  }
+
   /** Opens the disk. */
   open(options: { readOnly?: boolean } = {}): CrashStorage {
     return new CrashStorage(this, new MemoryStorage(this.#file, options));
