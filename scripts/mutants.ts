@@ -2,6 +2,8 @@
 //
 //   --name TEXT      only mutants whose name contains TEXT (may be repeated)
 //   --all-suites     every suite runs, and all that catch are named
+//   --width N        copies that are worked on at a time (default: 2, or 1 on one core)
+//   --table FILE     writes who caught what as a table in Markdown
 //   --keep           leaves the copies in .build/mutants
 //
 // Ends with 0 only when every mutant was caught and compiles, each suite that caught something passes on an unchanged copy, and, without --name, there are 24 of the plan beside the further ones.
@@ -10,44 +12,30 @@ import { runProgram } from "./gate.ts";
 import { FURTHER, PLANNED } from "./mutants/list.ts";
 import { misfit, type Mutant } from "./mutants/mutant.ts";
 import { type Suite, suitesFor } from "./mutants/suites.ts";
+import { type Catch, failureOf, inWords, tableOf, type Verdict } from "./mutants/verdict.ts";
 import { compiled, original, plant, remove } from "./mutants/workshop.ts";
 
 const WANTED = 24;
 const CONTROL = "control";
-const WIDTH = Math.max(1, Math.min(2, navigator.hardwareConcurrency));
-
-interface Catch {
-  readonly suite: Suite;
-  readonly line: string;
-  readonly seconds: number;
-}
-
-interface Verdict {
-  readonly mutant: Mutant;
-  readonly catches: readonly Catch[];
-  readonly seconds: number;
-}
+const WIDEST = Math.max(1, Math.min(2, navigator.hardwareConcurrency));
 
 const { values } = parseArgs({
   args: Deno.args,
-  options: { name: { type: "string", multiple: true }, "all-suites": { type: "boolean" }, keep: { type: "boolean" } },
+  options: {
+    table: { type: "string" },
+    name: { type: "string", multiple: true },
+    "all-suites": { type: "boolean" },
+    keep: { type: "boolean" },
+    width: { type: "string" },
+  },
 });
-
-/** What failed: the test, where it is one, and the first line that says how. */
-function failureLine(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const name = lines.find((line) => / \.\.\. FAILED/.test(line))?.replace(/ \.\.\. FAILED.*/, "");
-  const found = lines.find((line) => /^error: (?!Test failed)/.test(line))?.slice("error: ".length) ??
-    lines.find((line) => /--replay|failed:|wrong/i.test(line)) ?? lines.at(-1) ?? "no output";
-  return `${name === undefined ? "" : `"${name.slice(0, 100)}": `}${found.slice(0, 140)}`;
-}
+const atATime = values.width === undefined ? WIDEST : Number(values.width);
+if (!Number.isInteger(atATime) || atATime < 1) throw new Error(`Cannot work on ${values.width} copies at a time`);
 
 async function run(suite: Suite, folder: string): Promise<Catch | undefined> {
-  const start = performance.now();
   const { code, text, timedOut } = await runProgram(Deno.execPath(), [...suite.args], suite.seconds, {}, folder);
   if (code === 0 && !timedOut) return undefined;
-  const line = timedOut ? `no end after ${suite.seconds} s` : failureLine(text);
-  return { suite, line, seconds: (performance.now() - start) / 1000 };
+  return timedOut ? { suite, test: undefined, line: `no end after ${suite.seconds} s` } : { suite, ...failureOf(text) };
 }
 
 async function hunt(mutant: Mutant): Promise<Verdict> {
@@ -62,16 +50,17 @@ async function hunt(mutant: Mutant): Promise<Verdict> {
   return { mutant, catches, seconds: (performance.now() - start) / 1000 };
 }
 
-/** Calls `work` for each item, `WIDTH` at a time. */
+/** Calls `work` for each item, `atATime` at once. */
 async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const worker = async (): Promise<void> => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
   };
-  await Promise.all(Array.from({ length: WIDTH }, worker));
+  await Promise.all(Array.from({ length: atATime }, worker));
 }
 
 const chosen = [...PLANNED, ...FURTHER].filter(({ name }) => values.name?.some((part) => name.includes(part)) ?? true);
+if (chosen.length === 0) throw new Error(`Cannot find a mutant named ${values.name?.join(" or ")}`);
 const wrong = chosen.map((mutant) => misfit(mutant, original)).filter((line) => line !== undefined);
 if (wrong.length > 0) throw new Error(`Cannot plant\n  ${wrong.join("\n  ")}`);
 
@@ -83,11 +72,10 @@ await each(chosen, async (mutant) => {
   try {
     const verdict = await hunt(mutant);
     verdicts.push(verdict);
-    const [first] = verdict.catches;
-    const suites = verdict.catches.map(({ suite }) => suite.name).join(", ");
-    const told = first === undefined ? "SURVIVED" : `caught by ${suites}: ${first.line}`;
+    const caught = verdict.catches.length > 0;
+    const told = caught ? `caught by ${verdict.catches.map(inWords).join("; ")}` : "SURVIVED";
     console.log(`${mutant.name.padEnd(width)}  ${verdict.seconds.toFixed(0).padStart(4)} s  ${told}`);
-    if (first === undefined) problems.push(`${mutant.name} survives: ${mutant.what}`);
+    if (!caught) problems.push(`${mutant.name} survives: ${mutant.what}`);
   } catch (error) {
     problems.push(`${mutant.name}: ${error instanceof Error ? error.message : error}`);
     console.log(`${mutant.name.padEnd(width)}  ${problems.at(-1)}`);
@@ -101,10 +89,12 @@ const used = new Map(verdicts.flatMap(({ catches }) => catches.map(({ suite }) =
 const control = await plant(CONTROL);
 await each([...used.values()], async (suite) => {
   const found = await run(suite, control);
-  if (found !== undefined) problems.push(`${suite.name} fails without any mutant too: ${found.line}`);
+  if (found !== undefined) problems.push(`${suite.name} fails without any mutant too: ${inWords(found)}`);
 });
 if (values.keep !== true) { for (const name of [CONTROL, ...chosen.map((mutant) => mutant.name)]) remove(name); }
 
+verdicts.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
+if (values.table !== undefined) Deno.writeTextFileSync(values.table, tableOf(verdicts));
 const caught = new Set(verdicts.filter(({ catches }) => catches.length > 0).map(({ mutant }) => mutant.name));
 const planned = PLANNED.filter(({ name }) => caught.has(name)).length;
 const further = FURTHER.filter(({ name }) => caught.has(name)).length;

@@ -33,7 +33,7 @@ export const FURTHER: readonly Mutant[] = [
     name: "copy-not-repaired",
     what: "An unreadable copy of a meta slot is not written again when the file is opened.",
     edits: [{ file: "src/store/opening.ts", find: "    if (!this.#readOnly) await this.#repair(chosen);\n", replace: "" }],
-    likely: ["store/order"],
+    likely: ["store/half_slot"],
   },
   {
     name: "write-log-floor-kept",

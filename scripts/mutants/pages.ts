@@ -48,7 +48,7 @@ export const PAGES: readonly Mutant[] = [
     name: "no-parent-checksum",
     what: "A page is not compared with the checksum and birth in the pointer that names it: an older state in the right place passes.",
     edits: [{ file: FRAME, find: PARENT_LINE, replace: "" }],
-    likely: ["store/store", "stage corruption"],
+    likely: ["store/small_damage", "stage corruption"],
   },
   {
     name: "verify-only-in-check",
@@ -65,7 +65,7 @@ export const PAGES: readonly Mutant[] = [
       find: "  logAppend(LOG_FREE, page, count);\n  return OK;",
       replace: "  logAppend(LOG_FREE, page, count);\n  unmarkBusy(page, count);\n  forgetSearches();\n  return OK;",
     }],
-    likely: ["store/store", "store/crash"],
+    likely: ["store/crash"],
   },
   {
     name: "bitmap-not-published",
@@ -74,6 +74,6 @@ export const PAGES: readonly Mutant[] = [
       { file: "assembly/freeze.ts", find: "  memory.copy(at + META_BITMAP, frozenBitmap, POINTER_SIZE);\n", replace: "" },
       { file: "assembly/freeze.ts", find: "  store<u8>(at, <u8> frozenBitmapLevel, META_BITMAP_LEVEL);\n", replace: "" },
     ],
-    likely: ["store/store", "store/order"],
+    likely: ["store/store"],
   },
 ];

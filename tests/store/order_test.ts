@@ -109,7 +109,7 @@ for (const syncMode of ["inline", "async"] as const) {
         stage: () => stageRaw(store.kernel, [{ kind: "put", table: 16, key: encoder.encode(`${key}`), value: new Uint8Array(key % 3000) }]),
         finish: () => {
           receipts++;
-          assert(storage.covered >= storage.group.written, `receipt ${key}: its group is not synced`);
+          if (storage.covered < storage.group.written) storage.broken.push(`receipt ${key}: its group is not synced`);
           return {};
         },
       });

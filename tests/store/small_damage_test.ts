@@ -1,4 +1,4 @@
-// Damage at its smallest: each byte of a page's header, and the end of a journal that is no end. What is refused is not written to.
+// Damage at its smallest: each byte of a page's header, pages of another time, and the end of a journal that is no end. What is refused is not written to.
 import { assert, assertEquals } from "@std/assert";
 import {
   BLOCK_SIZE,
@@ -8,6 +8,7 @@ import {
   META_BYTES,
   PAGE_HEADER,
   PAGE_LEAF,
+  PAGE_LEVEL,
   PAGE_TYPE,
 } from "../../assembly/format.ts";
 import { isManifestError } from "../../src/errors.ts";
@@ -44,6 +45,26 @@ function rowsOf(store: Store): string {
   return out.join("\n");
 }
 
+/** Whether it is a leaf or a branch. */
+function isTreePage(page: Uint8Array): boolean {
+  return page[PAGE_TYPE] === PAGE_LEAF || page[PAGE_TYPE] === PAGE_LEAF + 1;
+}
+
+/** All rows of a file, or the error that says why not. */
+async function readBack(image: Uint8Array): Promise<string> {
+  try {
+    const store = await Store.open(new MemoryStorage(image, { readOnly: true }), options({ readOnly: true }));
+    try {
+      return rowsOf(store);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    if (!isManifestError(error)) throw error;
+    return `${error.code} ${error.detail.reason} ${error.detail.page}`;
+  }
+}
+
 test("Store: a page with one damaged byte in its header is never read as something else", async () => {
   const file = new MemoryFile();
   const made = await Store.open(new MemoryStorage(file), options({ create: true }));
@@ -53,31 +74,59 @@ test("Store: a page with one damaged byte in its header is never read as somethi
   const image = file.bytes();
   let damaged = 0, named = 0;
   for (let page = META_BYTES; page < image.length; page += BLOCK_SIZE) {
-    const type = image[page + PAGE_TYPE]!;
-    if (type < PAGE_LEAF || type > PAGE_LEAF + 1) continue; // leaves and branches
+    if (!isTreePage(image.subarray(page, page + BLOCK_SIZE))) continue;
     for (let byte = 0; byte < PAGE_HEADER; byte++) {
       for (const bits of [1, 0xff]) {
         const copy = image.slice();
         copy[page + byte]! ^= bits;
         damaged++;
-        let rows: string | undefined;
-        try {
-          const store = await Store.open(new MemoryStorage(copy, { readOnly: true }), options({ readOnly: true }));
-          try {
-            rows = rowsOf(store);
-          } finally {
-            await store.close();
-          }
-        } catch (error) {
-          assert(isManifestError(error) && error.code === "CORRUPT_PAGE", `page at ${page}, byte ${byte}, bits ${bits}: ${error}`);
-          named++;
-          continue;
-        }
-        assertEquals(rows === expected, true, `page at ${page}, byte ${byte}, bits ${bits}: other rows`);
+        const answer = await readBack(copy);
+        if (answer.startsWith("CORRUPT_PAGE ")) named++;
+        else assertEquals(answer === expected, true, `page at ${page}, byte ${byte}, bits ${bits}: ${answer.slice(0, 200)}`);
       }
     }
   }
   assert(damaged > 200 && named > 60, `${damaged} damaged, ${named} named`);
+});
+
+/** Keeps every page that was written behind the meta slots, with its place. */
+class Pages extends WrappedStorage {
+  readonly history: [at: number, page: Uint8Array][] = [];
+  override write(at: number, from: Uint8Array): void {
+    for (let i = 0; i < from.length && at + i >= META_BYTES; i += BLOCK_SIZE) this.history.push([at + i, from.slice(i, i + BLOCK_SIZE)]);
+    super.write(at, from);
+  }
+}
+
+test("Store: a page that its place once held, whole and of this file, is refused as stale by whoever reads it", async () => {
+  const file = new MemoryFile();
+  const storage = new Pages(new MemoryStorage(file));
+  const made = await Store.open(storage, options({ create: true }));
+  const key = (i: number): string => `key ${String(i).padStart(4, "0")}`;
+  await Promise.all(Array.from({ length: 300 }, (_, i) => put(made, key(i), 300)));
+  for (let round = 1; round < 60; round++) {
+    // Here and there, then the same leaf again and again: its place then held the same keys.
+    const keys = round < 40 ? [0, 1, 2, 3].map((i) => (round * 37 + i * 71) % 300) : [150];
+    await Promise.all(keys.map((i) => put(made, key(i), 300 + round)));
+    await made.checkpoint();
+  }
+  const expected = rowsOf(made);
+  await made.close();
+  const image = file.bytes();
+  let stale = 0;
+  const other: string[] = [];
+  for (const [at, page] of storage.history) {
+    const now = image.subarray(at, at + BLOCK_SIZE);
+    const same = [PAGE_TYPE, PAGE_LEVEL].every((field) => now[field] === page[field]);
+    if (!isTreePage(page) || !same || now.every((byte, i) => byte === page[i])) continue;
+    const copy = image.slice();
+    copy.set(page, at);
+    const answer = await readBack(copy);
+    if (answer === `CORRUPT_PAGE stale ${at / BLOCK_SIZE}`) stale++;
+    else if (answer !== expected) other.push(answer.startsWith("CORRUPT_") ? answer : "other rows"); // the expected ones where the page is free now
+  }
+  assertEquals(other.sort().reverse(), []);
+  assert(stale > 100, `${stale} refused`);
 });
 
 /** Counts what is written. */
