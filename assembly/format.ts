@@ -5,9 +5,9 @@
 
 // ---- file ---------------------------------------------------------------------------------------------
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** Files of an older version are refused. Before 1.0 every new version is also the oldest. */
-export const FORMAT_OLDEST = 1;
+export const FORMAT_OLDEST = 2;
 /** Bytes 0–7 of every meta slot: "WAYBILL" and 0x1A. */
 export const MAGIC_LO = 0x42594157;
 export const MAGIC_HI = 0x1a4c4c49;

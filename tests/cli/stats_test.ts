@@ -16,7 +16,7 @@ test("stats: shows the file, its tables and its cursors in aligned columns", asy
     assertEquals([code, err], [0, ""]);
     const lines = out.split("\n");
     assertEquals(lines.slice(2, 9), [
-      "format       1",
+      "format       2",
       `size         ${readFileSync(file).length / 1024} KiB, ${readFileSync(file).length / 4096} pages of 4 KiB`,
       "journal      128 KiB in 1 extent, 0 B in use",
       "state        meta generation 2, writer epoch 1, frame 5",

@@ -89,7 +89,8 @@ const MAGIC = Uint8Array.of(0x57, 0x41, 0x59, 0x42, 0x49, 0x4c, 0x4c, 0x1a);
 
 function readSlot(bytes: Uint8Array, slot: number): State | undefined {
   if (!same(bytes.subarray(0, 8), MAGIC) || checksum(bytes.subarray(12)) !== number(bytes, 8, 4)) return undefined;
-  demand(number(bytes, 14, 2) <= 1, "it needs a newer version");
+  demand(number(bytes, 14, 2) <= 2, "it needs a newer version");
+  demand(number(bytes, 12, 2) >= 2, "it is of an older version");
   const generation = number(bytes, 72, 8);
   if (bytes[29] !== slot || generation % 2 !== slot % 2) return undefined;
   const extents = Array.from(

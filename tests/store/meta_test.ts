@@ -1,6 +1,6 @@
 // Choosing the meta slot: the truth table of what the four slots can hold.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { BLOCK_SIZE, META_BYTES, META_EPOCH, META_MIN_READER } from "../../assembly/format.ts";
+import { BLOCK_SIZE, FORMAT_VERSION, META_BYTES, META_EPOCH, META_MIN_READER } from "../../assembly/format.ts";
 import { ManifestError } from "../../src/errors.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
@@ -137,7 +137,7 @@ test("chooseMeta: other files, short files and newer formats are told apart", ()
   assertEquals(choose(new TextEncoder().encode("just some text")), "NOT_A_MANIFEST");
   assertEquals(choose(region(["valid", "valid", "valid", "valid"]).subarray(0, 10_000)), "TRUNCATED");
   const newer = region(["valid", "valid", "valid", "valid"]);
-  newer.set(slot(4, 1, FILE, (bytes) => new DataView(bytes.buffer).setUint16(META_MIN_READER, 2, true)), 0);
+  newer.set(slot(4, 1, FILE, (bytes) => new DataView(bytes.buffer).setUint16(META_MIN_READER, FORMAT_VERSION + 1, true)), 0);
   assertEquals(choose(newer), "FORMAT_TOO_NEW");
 });
 
