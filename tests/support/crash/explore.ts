@@ -70,10 +70,11 @@ export async function explore<S, T>(
 ): Promise<Tally[]> {
   const tallies: Tally[] = [];
   let base = 0;
-  for (const { disk, history, opened } of subject.segments) {
+  for (const segment of subject.segments) {
+    const { disk, history, opened } = segment;
     const judge = new Judge(subject, history);
     tallies.push(judge.tally);
-    const walk: Walk<S> = { disk, history, judge, seed, base, effort, seen, lies, audience, confirmed: new Set(), number: 0 };
+    const walk: Walk<S> = { segment, disk, history, judge, seed, base, effort, seen, lies, audience, confirmed: new Set(), number: 0 };
     const stride = Math.max(1, Math.ceil(disk.calls / (effort.points ?? Infinity)));
     for (let at = seed % stride; at <= disk.calls; at += stride) {
       await crashAt(walk, at, base > 0 || owns || at > opened);
@@ -84,7 +85,10 @@ export async function explore<S, T>(
   return tallies;
 }
 
+type Segment = Subject<unknown, unknown>["segments"][number];
+
 interface Walk<S> {
+  readonly segment: Pick<Segment, "disk" | "opened" | "started">;
   readonly disk: SimDisk;
   readonly history: History<S>;
   readonly judge: Judge<S>;
@@ -145,6 +149,12 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
   audience.point(looked);
 }
 
+/** Whether the file had been made durably: no sync that the device has lied about was one of its creation. */
+function isCreated({ disk, opened, started }: Walk<never>["segment"], at: number, lost: number): boolean {
+  const syncs = (calls: number): number => disk.log.slice(0, calls).filter(({ kind }) => kind === "sync").length;
+  return started || syncs(at) - lost >= syncs(opened);
+}
+
 async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
   const { disk, history, judge, effort, lies, audience } = walk;
   const bounds = history.bounds(at);
@@ -158,7 +168,7 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
       }
       lies.add(image.hash);
       try {
-        audience.lied(await judge.judgeLie(image, bounds));
+        audience.lied(await judge.judgeLie(image, { ...bounds, created: isCreated(walk.segment, at, lost) }));
       } catch (error) {
         audience.failed(`the device has lied about ${lost} syncs: ${text(error)}`, { at: place, image: image.index, lost });
       }
@@ -170,7 +180,8 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
 /** Judges one image with everything there is; throws as it fails. */
 export async function judgeAgain<S, T>(subject: Subject<S, T>, seed: number, { at, image: wanted, lost }: Place): Promise<void> {
   let base = 0;
-  for (const { disk, history } of subject.segments) {
+  for (const segment of subject.segments) {
+    const { disk, history } = segment;
     const own = at - base;
     base += disk.calls + 1;
     if (own > disk.calls) continue;
@@ -178,7 +189,7 @@ export async function judgeAgain<S, T>(subject: Subject<S, T>, seed: number, { a
     for (const image of disk.crashes(own, seeded(placeSeed(seed, at, lost)), lost)) {
       if (image.index < wanted) continue;
       const bounds = history.bounds(own);
-      if (lost > 0) await judge.judgeLie(image, bounds);
+      if (lost > 0) await judge.judgeLie(image, { ...bounds, created: isCreated(segment, own, lost) });
       else await judge.judge(image, bounds, { reference: true, readOnly: true, twice: true, nested: 3 });
       return;
     }

@@ -174,11 +174,11 @@ export class Judge<S> {
 
   /**
    * Judges an image of a device that has lied about syncs: it may hold any state of before, or be found damaged, when it is opened or when it is read; never anything else. Of a creation that nothing was
-   * acknowledged by, there may be too little left to be known as ours.
+   * acknowledged by, or that it has lied about too, there may be too little left to be known as ours.
    */
   async judgeLie(
     image: CrashImage,
-    { least: acknowledged, most }: { least: number; most: number },
+    { least: acknowledged, most, created }: Bounds & { readonly created: boolean },
   ): Promise<"newest" | "older" | "damaged"> {
     const storage = image.open();
     try {
@@ -186,7 +186,9 @@ export class Judge<S> {
       const frame = this.#compare(store, { least: 0, most });
       return frame === most ? "newest" : "older";
     } catch (error) {
-      if (isManifestError(error) && error.kind === "data" && (error.code !== "NOT_A_MANIFEST" || acknowledged === 0)) return "damaged";
+      if (isManifestError(error) && error.kind === "data" && (error.code !== "NOT_A_MANIFEST" || acknowledged === 0 || !created)) {
+        return "damaged";
+      }
       throw error;
     } finally {
       storage.close();
