@@ -42,6 +42,8 @@ export const SUITES: readonly Suite[] = [
   tests("store/half_slot"),
   tests("store/stalled"),
   tests("store/moved"),
+  tests("store/rolled_back"),
+  tests("kernel/journal"),
   tests("manifest/change_log"),
   tests("manifest/cursors"),
   tests("manifest/follow"),

@@ -27,6 +27,12 @@ class Watched extends WrappedStorage {
   /** Copy 2 of a slot was written and not synced: nothing else may be written before that is. Not behind a clean opening, whose second copy the first commit's sync covers. */
   #pending = false;
   strict = false;
+  /** Commits go on beside checkpoints: of what was written before a meta slot all but journal groups must be synced. */
+  beside = false;
+  /** Microtasks that a sync off the event loop takes before it begins to end. */
+  turns = 0;
+  /** How many writes there were with the last one that is no journal group. */
+  #page = 0;
   /** Blocks that were ever written, from creation on; undefined where that is not known. */
   blocks: Set<number> | undefined;
 
@@ -43,6 +49,7 @@ class Watched extends WrappedStorage {
     const view = new DataView(from.buffer, from.byteOffset);
     const isGroup = view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && view.getUint32(JOURNAL_EPOCH, true) > 0; // epoch 0: blank
     if (isGroup) this.group = { at, length: from.length, written: this.written };
+    else this.#page = this.written;
     for (let block = at / BLOCK_SIZE; block < (at + from.length) / BLOCK_SIZE; block++) {
       if (isGroup && this.blocks?.has(block) === false) {
         this.broken.push(`a group at block ${block}, which was never written: its space is not reserved`);
@@ -56,6 +63,7 @@ class Watched extends WrappedStorage {
     if (this.strict && this.uncovered > 0) {
       this.broken.push(`slot ${slot} is written, and ${this.uncovered} writes before it are not synced`);
     }
+    if (this.beside && this.#page > this.covered) this.broken.push(`slot ${slot} is written before what it names is synced`);
     this.slots.push(slot);
     this.#pending = slot >= 2;
   }
@@ -76,6 +84,7 @@ class Watched extends WrappedStorage {
 
   override async syncAsync(): Promise<void> {
     const covers = this.written;
+    for (let i = 0; i < this.turns; i++) await undefined;
     await super.syncAsync();
     this.#done(covers);
   }
@@ -139,6 +148,27 @@ test("Store.checkpoint: pages, copy 1, copy 2 and the journal's reuse are each b
   await store.close();
   assertEquals(storage.broken, []);
   assert(storage.covered > 100);
+});
+
+test("Store.checkpoint: beside commits no meta slot is written before what it names is synced, however long their syncs take", async () => {
+  for (let turns = 0; turns < 24; turns++) {
+    const storage = new Watched(new MemoryStorage(new MemoryFile()));
+    const store = await Store.open(storage, options({ syncMode: "async" }));
+    storage.turns = turns;
+    let beside = 0;
+    for (let round = 0; round < 4; round++) {
+      await Promise.all(Array.from({ length: 40 }, (_, i) => put(store, `${round}/${i}`, 300)));
+      storage.beside = true;
+      let over = false;
+      const checkpoint = store.checkpoint().then(() => over = true);
+      for (; !over; beside++) await put(store, `beside ${beside % 20}`);
+      await checkpoint;
+      storage.beside = false;
+    }
+    assertEquals(storage.broken, [], `syncs of ${turns} turns`);
+    assert(beside > 8);
+    await store.close();
+  }
 });
 
 test("Store.open: behind a clean close copy 1 of the new epoch is durable before copy 2 is written", async () => {
