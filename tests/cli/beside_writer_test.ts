@@ -15,7 +15,7 @@ import { runtimeCommand, RUNTIMES } from "../support/runtimes.ts";
 const CHANGES = 500;
 
 for (const runtime of RUNTIMES) {
-  test(`reading commands: beside a busy writer in a ${runtime} process every one is exit code 0`, async () => {
+  test(`reading commands: beside a busy writer in a ${runtime} process none finds damage`, async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "a.waybill");
       await makeManifest(file);
@@ -28,9 +28,10 @@ for (const runtime of RUNTIMES) {
         const names = readdirSync(folder).sort();
         for (let round = 1, seen = 0; seen < CHANGES; round++) {
           for (const call of readingCalls(file)) {
-            // A page by itself may be caught between two writes; a salvage needs a state that stands still, see tests/inspect.
-            if (call[0] === "page" || call[0] === "salvage") continue;
+            if (call.includes("older")) continue; // that state's pages are the ones that a writer uses again
             const { code, out, err } = await runCli(call);
+            // A salvage needs a state that stands still; the writer may be too quick for it, which is said and is no damage.
+            if (call[0] === "salvage" && code === 3 && err.includes("[SNAPSHOT_EXPIRED]")) continue;
             assertEquals(code, 0, `round ${round}: ${call.join(" ")}: ${err}${out.slice(-1500)}`);
             if (call[0] === "stats" && call[2] === "--json") seen = (jsonLines(out)[0]!.changes as { latest: number }).latest;
           }
