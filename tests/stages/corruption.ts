@@ -10,6 +10,7 @@ export const stage: Stage = {
   seed: 1,
   targets: {
     "damaged bytes × patterns": 350_000,
+    "damaged bytes of an index page × patterns": 12_288,
     "block cases": 7_500,
     "journal cases": 1_500,
     "cut, longer and foreign files": 30_000,

@@ -1,6 +1,7 @@
 // The cases of the stage "corruption": made, counted, and made again by name.
 //
-// A case's name says everything: "bytes/AT/VALUE/MODE", "blocks/FILE/NAME/MODE", "journal/SHAPE/LAPS/GROUP/BLOCKS/HOW/MODE", "envelope/FILE/NAME/MODE", "two/AT/VALUE/AT/VALUE". Files follow from the seed.
+// A case's name says everything: "bytes/AT/VALUE/MODE", "index/AT/VALUE/MODE", "blocks/FILE/NAME/MODE", "journal/SHAPE/LAPS/GROUP/BLOCKS/HOW/MODE", "envelope/FILE/NAME/MODE", "two/AT/VALUE/AT/VALUE". Files follow from the seed.
+import { BLOCK_SIZE } from "../../../assembly/format.ts";
 import type { StageReport } from "../../stages/report.ts";
 import { isMine, type StageRun } from "../../stages/stage.ts";
 import { seeded } from "../random.ts";
@@ -9,6 +10,7 @@ import { blockDamages } from "./block_damage.ts";
 import { byteCase, OpenHandle, PATTERNS, patternValue, Subject } from "./byte_case.ts";
 import type { Mode } from "./case.ts";
 import { envelopeCase, envelopes } from "./envelope.ts";
+import { indexFile } from "./index_file.ts";
 import { FlatFile, Hang } from "./flat_storage.ts";
 import { Wrong } from "./interrogate.ts";
 import { type Destruction, DESTRUCTIONS, journalCase } from "./journal_case.ts";
@@ -51,6 +53,7 @@ export class Corruption {
     let unit = 0;
     const mine = (): boolean => isMine(run, unit++);
     await this.#bytes(run, mine);
+    await this.#index(report, mine);
     await this.#blocks(report, mine);
     await this.#journal(report, mine);
     await this.#envelopes(report, mine);
@@ -127,6 +130,28 @@ export class Corruption {
     }
     if (report.counted("byte cases missed") > 0) {
       report.fail(`${report.counted("byte cases missed")} bytes × patterns were missed`, { seed: this.seed });
+    }
+  }
+
+  /** Every byte of the page that only a large file has. */
+  async #index(report: StageReport, mine: () => boolean): Promise<void> {
+    if (!mine()) return;
+    const { subject, at: page } = await indexFile(this.seed);
+    const { bytes } = subject.expected.image;
+    for (let at = page; at < page + BLOCK_SIZE; at++) {
+      for (const [i, pattern] of PATTERNS.entries()) {
+        const value = patternValue(pattern, at, bytes[at]!, this.seed);
+        const mode = MODES[(at + i) % 2]!;
+        const depth = { check: at % DEEP === 0, again: at % DEEP === 1 };
+        await this.#case(
+          report,
+          "damaged bytes of an index page × patterns",
+          "damaged byte in",
+          "bitmap index",
+          `index/${at}/${value}/${mode}`,
+          () => byteCase(subject, at, value, mode, depth),
+        );
+      }
     }
   }
 
@@ -230,6 +255,10 @@ export class Corruption {
       const handle = await OpenHandle.open(subject, subject.regions[Math.floor(at / 4096)]!, at, value);
       handle!.run(at, value);
       return await handle!.end();
+    }
+    if (kind === "index") {
+      const { subject } = await indexFile(this.seed);
+      return void await byteCase(subject, Number(rest[0]), Number(rest[1]), mode, { check: true, again: true });
     }
     if (kind === "two") {
       const [a, x, b, y] = rest.map(Number);

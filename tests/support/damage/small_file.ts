@@ -60,15 +60,19 @@ class Recording extends MemoryStorage {
   }
 }
 
-/** The store's own creation, with a journal of so many pages of 4 KiB. */
-export async function createSmall(file: MemoryFile, environment: TestEnvironment, journalPages: number): Promise<void> {
+/** The store's own creation, with a journal of so many pages of 4 KiB, at page `at`. */
+export async function createSmall(
+  file: MemoryFile,
+  environment: TestEnvironment,
+  journalPages: number,
+  at: number = META_BYTES / BLOCK_SIZE,
+): Promise<void> {
   const storage = new MemoryStorage(file);
   const page = new PageFile(storage, environment, false, 1 << 20);
   const slot = freshSlot(12, environment.random);
-  const metaPages = META_BYTES / BLOCK_SIZE;
-  new DataView(slot.buffer).setUint32(META_PAGE_COUNT, metaPages + journalPages, true);
+  new DataView(slot.buffer).setUint32(META_PAGE_COUNT, at + journalPages, true);
   const kernel = new Kernel(kernelModule(undefined));
-  await createFile(page, slot, metaPages + journalPages, BLOCK_SIZE, { page: metaPages, pages: journalPages }, 0, kernel);
+  await createFile(page, slot, at + journalPages, BLOCK_SIZE, { page: at, pages: journalPages }, 0, kernel);
   storage.close();
 }
 
