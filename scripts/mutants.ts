@@ -3,7 +3,7 @@
 //   --name TEXT      only mutants whose name contains TEXT (may be repeated)
 //   --all-suites     every suite runs, and all that catch are named
 //   --width N        copies that are worked on at a time (default: 2, or 1 on one core)
-//   --table FILE     writes who caught what as a table in Markdown
+//   --table FILE     writes who caught what as tables in Markdown: those of the plan, the further ones
 //   --keep           leaves the copies in .build/mutants
 //
 // Ends with 0 only when every mutant was caught and compiles, each suite that caught something passes on an unchanged copy, and, without --name, there are 24 of the plan beside the further ones.
@@ -82,6 +82,7 @@ await each(chosen, async (mutant) => {
   }
 });
 
+console.log("\nCompiling all copies, then the suites that caught something on an unchanged one");
 const checked = await compiled(verdicts.map(({ mutant }) => mutant.name));
 if (checked !== undefined) problems.push(`a mutant does not compile, so its catch proves nothing:\n${checked}`);
 
@@ -94,7 +95,10 @@ await each([...used.values()], async (suite) => {
 if (values.keep !== true) { for (const name of [CONTROL, ...chosen.map((mutant) => mutant.name)]) remove(name); }
 
 verdicts.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
-if (values.table !== undefined) Deno.writeTextFileSync(values.table, tableOf(verdicts));
+if (values.table !== undefined) {
+  const tables = [PLANNED, FURTHER].map((list) => tableOf(verdicts.filter(({ mutant }) => list.includes(mutant))));
+  Deno.writeTextFileSync(values.table, tables.join("\n"));
+}
 const caught = new Set(verdicts.filter(({ catches }) => catches.length > 0).map(({ mutant }) => mutant.name));
 const planned = PLANNED.filter(({ name }) => caught.has(name)).length;
 const further = FURTHER.filter(({ name }) => caught.has(name)).length;

@@ -42,8 +42,7 @@ export function inWords({ suite, test, line }: Catch): string {
 /** The verdicts as a table in Markdown: a row for each bug, with the suite that caught it first. */
 export function tableOf(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ mutant, catches: [first] }) => {
-    const by = first === undefined ? "not caught" : `\`${first.suite.name}\`${first.test === undefined ? "" : `: ${first.test}`}`;
-    return `| \`${mutant.name}\` | ${mutant.what} | ${by} |`;
+    return `| \`${mutant.name}\` | ${mutant.what} | ${first === undefined ? "not caught" : `\`${first.suite.name}\``} |`;
   });
   return ["| bug | what it does | caught by |", "| --- | --- | --- |", ...rows].join("\n") + "\n";
 }
