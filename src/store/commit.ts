@@ -29,8 +29,14 @@ const RUN_BYTES = 1 << 20;
 /** Pages of dropped tables that a checkpoint frees. Not a share of the cache: its size never decides where pages go. */
 const DROP_PAGES = 512;
 
+/** What a medium answers that may not be written any more. */
+const FORBIDDEN: readonly ErrorCode[] = ["PERMISSION", "READ_ONLY_MEDIUM"];
 /** What a medium answers that has not taken anything. */
-const REFUSALS: readonly ErrorCode[] = ["NO_SPACE", "QUOTA", "PERMISSION", "READ_ONLY_MEDIUM"];
+const REFUSALS: readonly ErrorCode[] = ["NO_SPACE", "QUOTA", ...FORBIDDEN];
+
+function isForbidden(error: unknown): error is ManifestErrorFields {
+  return isManifestError(error) && FORBIDDEN.includes(error.code);
+}
 
 /** A group that is written but not durable yet. */
 interface Flying {
@@ -341,13 +347,16 @@ export class Committer {
     } catch (unreadable) {
       return this.failAll(core.ended ?? unreadable, items);
     }
-    if (error.kind === "unavailable") return this.#dropGroup(items, error); // there may be room again
-    this.#leaving = [];
-    for (const item of items) item?.fail(ending(error));
-    this.failAll(error);
+    this.#dropGroup(items, error);
   }
 
+  /** Nothing of the group is in the file. There may be room again; what is forbidden stays so. */
   #dropGroup(items: (Pending | undefined)[], error: unknown): void {
+    if (isForbidden(error)) {
+      this.#leaving = [];
+      for (const item of items) item?.fail(ending(error));
+      return this.failAll(error);
+    }
     this.#gathered.discard();
     for (const item of items) item?.fail(error);
     this.#core.onProgress();
@@ -463,7 +472,7 @@ export class Committer {
   #checkpointFailed(error: unknown, waiters: readonly Waiter[]): void {
     for (const waiter of waiters) waiter.reject(error);
     this.#held = false;
-    if (this.#core.ended || this.#core.file.failure || isLost(error)) return this.failAll(error);
+    if (this.#core.ended || this.#core.file.failure || isLost(error) || isForbidden(error)) return this.failAll(error);
     // Stalled: acknowledged commits are safe in the journal. Those that need the room it would make are refused; the next one tries again.
     const blocked = this.#checkpointer.halfFrozen || this.#checkpointer.restarts;
     if (blocked || (this.#core.options.durability !== "none" && !this.#roomForOne())) {

@@ -153,7 +153,10 @@ export const DAMAGE: Provocations = {
   PERMISSION: [
     platform("a file that may not be opened", { openSync: refusing("EACCES", "open") }),
     platform("a folder that may not be synced", { fsyncSync: refusing("EPERM", "fsync") }),
-    failing("a write that is no longer allowed", { at: 0, errno: "EACCES", kinds: ["write"] }, (manifest) => put(manifest, 1)),
+    {
+      ...failing("a write that is no longer allowed", { at: 0, errno: "EACCES", kinds: ["write"] }, (manifest) => put(manifest, 1)),
+      handle: "read_only",
+    },
     {
       what: "a lock file that may not be made",
       handle: "closed",
@@ -172,7 +175,10 @@ export const DAMAGE: Provocations = {
   ],
   READ_ONLY_MEDIUM: [
     platform("a file on a medium that cannot be written", { openSync: refusing("EROFS", "open") }),
-    failing("a medium that has become read-only", { at: 0, errno: "EROFS", kinds: ["write"] }, (manifest) => put(manifest, 1)),
+    {
+      ...failing("a medium that has become read-only", { at: 0, errno: "EROFS", kinds: ["write"] }, (manifest) => put(manifest, 1)),
+      handle: "read_only",
+    },
   ],
   FILE_MOVED: [
     {
