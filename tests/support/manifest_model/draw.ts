@@ -568,8 +568,9 @@ export class Draw {
     }
   }
 
-  /** With an argument that is wrong in any state. */
+  /** With an argument that is wrong in any state with a database: where there is none, that may be said first. */
   #misspelt(state: State): ModelOperation | undefined {
+    if (state.databases.size === 0) return undefined;
     const random = this.#random;
     const live = this.#liveDb(state);
     const records = this.#records;
