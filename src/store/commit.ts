@@ -14,8 +14,10 @@ import { CommitIds, parseCommitId } from "./commit_ids.ts";
 import type { Core } from "./core.ts";
 import type { Timer } from "./environment.ts";
 import { Gatherer } from "./gatherer.ts";
+import { IdleCheckpoint } from "./idle_checkpoint.ts";
 import type { Position } from "./journal.ts";
 import { eraseGroup, fence, holdsGroup, isLost, reserveSpace, writeGroup } from "./order.ts";
+import { Progress } from "./progress.ts";
 import type { Registry } from "./registry.ts";
 import { RelaxedSync } from "./relaxed.ts";
 import type { CommitRequest, Receipt } from "./types.ts";
@@ -72,6 +74,8 @@ export class Committer {
   mayGrow = true;
   /** Ids of this store's commits. */
   readonly ids: CommitIds;
+  /** What becomes of applied transactions. */
+  readonly progress: Progress;
   readonly #core: Core;
   readonly #checkpointer: Checkpointer;
   readonly #queue: WriteQueue;
@@ -94,11 +98,8 @@ export class Committer {
   /** A trigger came while a checkpoint ran: commits wait for its end. */
   #held = false;
   readonly #relaxed: RelaxedSync;
-  #idleTimer: Timer | undefined;
-  #lastCommit = 0;
+  readonly #idle: IdleCheckpoint;
   readonly #writes: WriteLog;
-  /** Wakes those who wait for a state to be sealed or published. */
-  #step: { promise: Promise<void>; resolve(): void } | undefined;
 
   constructor(core: Core, checkpointer: Checkpointer, registry: Registry, onDurable: () => void) {
     this.#core = core;
@@ -106,11 +107,8 @@ export class Committer {
     this.#checkpointer = checkpointer;
     this.#writes = new WriteLog(core.kernel);
     this.#gathered = new Gatherer(core, registry, this.#writes);
-    core.publishedFrame = core.kernel.exports.versionFrame(core.kernel.exports.versionPublished());
-    core.onProgress = () => {
-      this.#step?.resolve();
-      this.#step = undefined;
-    };
+    this.progress = new Progress(core);
+    this.#idle = new IdleCheckpoint(core, () => this.#guarded(() => this.#checkpointIdle()));
     this.#relaxed = new RelaxedSync(core, (error) => this.failAll(error), onDurable);
     this.#queue = new WriteQueue(core.options.queueCapacity);
     this.#onDurable = onDurable;
@@ -309,7 +307,7 @@ export class Committer {
       this.commits++;
       item.succeed();
     }
-    this.#armIdle();
+    this.#idle.committed();
   }
 
   /** Writing or sealing a group failed. Unless its blocks can be erased, or none of them was written, its outcome is unknown. */
@@ -580,40 +578,6 @@ export class Committer {
     return watch;
   }
 
-  #nextStep(): Promise<void> {
-    if (this.#step === undefined) {
-      let resolve!: () => void;
-      const promise = new Promise<void>((done) => resolve = done);
-      this.#step = { promise, resolve };
-    }
-    return this.#step.promise;
-  }
-
-  /** Resolves when a frame that was applied has been sealed, or dropped, or writing has ended. */
-  async sealed(frame: number): Promise<void> {
-    const core = this.#core;
-    const x = core.kernel.exports;
-    while (!core.ended && !core.failure && x.versionFrame(x.versionNewest()) < frame && x.versionFrame(-1) >= frame) await this.#nextStep();
-  }
-
-  /** Resolves when the state at a frame has been published. Rejects when it is lost. */
-  async published(frame: number): Promise<void> {
-    const core = this.#core;
-    while (core.publishedFrame < frame) {
-      if (core.ended) throw core.ended;
-      if (core.failure) {
-        const { code, detail } = core.failure;
-        throw new ManifestError(code, "Cannot read: a write failed, and what was read is perhaps not in the file; close and open again", {
-          cause: core.failure,
-          detail,
-          outcome: "not_applied",
-          handle: "read_only",
-        });
-      }
-      await this.#nextStep();
-    }
-  }
-
   /** Resolves when no checkpoint runs. */
   async idle(): Promise<void> {
     while (this.#checkpointer.running) await this.#checkpointer.over();
@@ -624,27 +588,8 @@ export class Committer {
     return this.#relaxed.flush();
   }
 
-  #armIdle(): void {
-    const { environment, options } = this.#core;
-    if (options.idleCheckpoint === 0) return;
-    this.#lastCommit = environment.monotonic();
-    if (this.#idleTimer) return;
-    const wait = (milliseconds: number): void => {
-      this.#idleTimer = environment.timer(milliseconds, () => {
-        this.#idleTimer = undefined;
-        if (this.#core.failure || this.#core.ended) return;
-        this.#guarded(() => this.#idle(wait));
-      });
-    };
-    wait(options.idleCheckpoint);
-  }
-
-  /** Nothing has been committed for a while, perhaps long enough. */
-  #idle(wait: (milliseconds: number) => void): void {
-    const { environment, options } = this.#core;
-    const left = options.idleCheckpoint - (environment.monotonic() - this.#lastCommit);
-    if (left > 0) wait(Math.max(1, left));
-    else if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
+  #checkpointIdle(): void {
+    if (this.#core.kernel.exports.versionFrame(-1) !== this.#core.meta.frame) void this.checkpoint().catch(() => {});
   }
 
   /** The store is closed: whoever still waits for something is told. */
@@ -657,9 +602,8 @@ export class Committer {
   /** Calls off every timer. */
   stopTimers(): void {
     this.#relaxed.cancel();
-    this.#idleTimer?.cancel();
+    this.#idle.cancel();
     this.#window?.cancel();
-    this.#idleTimer = undefined;
     if (this.#window) {
       this.#window = undefined;
       queueMicrotask(() => this.#guarded(() => this.#close()));

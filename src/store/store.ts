@@ -278,12 +278,12 @@ export class Store {
 
   /** Resolves when a frame that was applied has been sealed, or dropped, or writing has ended. */
   whenSealed(frame: number): Promise<void> {
-    return this.#committer.sealed(frame);
+    return this.#committer.progress.sealed(frame);
   }
 
   /** Resolves when the state at a frame has been published: when the durability mode's promise holds for it. Rejects when it is lost. */
   whenPublished(frame: number): Promise<void> {
-    return this.#committer.published(frame);
+    return this.#committer.progress.published(frame);
   }
 
   /** Keeps what is written behind a state, which must be the newest sealed one, until the watch is ended. */
