@@ -1,16 +1,9 @@
 // Meta slots as they are: four slots, two generations, and which state follows. Works when nothing else does.
 import { BLOCK_SIZE, META_BYTES, META_MIN_READER, META_SLOTS } from "../../assembly/format.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import {
-  fileOfMost,
-  impossible,
-  isInterruptedCreation,
-  judgeSlot,
-  type Meta,
-  slotChecksum,
-  slotOf,
-  unknownFeatures,
-} from "../store/meta.ts";
+import { isInterruptedCreation } from "../store/interrupted_creation.ts";
+import { fileOfMost, judgeSlot, type Meta, slotChecksum, slotOf } from "../store/meta.ts";
+import { impossible, unknownFeatures } from "../store/meta_limits.ts";
 import { FRESH_LENGTHS } from "../store/opening.ts";
 import type { Finding, Findings } from "./finding.ts";
 import type { Source } from "./source.ts";

@@ -7,15 +7,8 @@ import {
   BLOCK_SIZE,
   FORMAT_OLDEST,
   FORMAT_VERSION,
-  JOURNAL_EPOCH,
-  JOURNAL_FILE_ID,
-  JOURNAL_HEADER,
-  JOURNAL_MAGIC,
-  JOURNAL_MAGIC_VALUE,
   MAGIC_HI,
   MAGIC_LO,
-  META_BIRTH,
-  META_BITMAP,
   META_BYTES,
   META_CLEAN,
   META_COMMITTED_AT,
@@ -31,25 +24,17 @@ import {
   META_GENERATION,
   META_GROUP,
   META_HISTORY_ID,
-  META_INCOMPATIBLE,
   META_JOURNAL_BLOCK,
   META_JOURNAL_EXTENT,
   META_MAGIC,
   META_MIN_READER,
   META_PAGE_COUNT,
   META_PAGE_SHIFT,
-  META_READONLY,
-  META_RESERVED_PER_PAGE,
-  META_ROOTS,
   META_SEQUENCE,
   META_SLOT,
   META_SLOTS,
-  META_TRANSFORM,
-  PAGE_SHIFT_MAX,
-  PAGE_SHIFT_MIN,
-  POINTER_PAGE,
 } from "../../assembly/format.ts";
-import { fail, invariant, ManifestError } from "../errors.ts";
+import { fail, invariant } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 
 /** A journal extent: contiguous pages. */
@@ -102,7 +87,8 @@ export interface Chosen {
   readonly stale: readonly { readonly slot: number; readonly meta: Meta }[];
 }
 
-type Checksum = (bytes: Uint8Array) => number;
+/** Checksum of a slot or block. */
+export type Checksum = (bytes: Uint8Array) => number;
 
 /** CRC32C of a slot through the kernel, in the store's part of the arena. */
 export function slotChecksum(kernel: Kernel): Checksum {
@@ -113,7 +99,8 @@ export function slotChecksum(kernel: Kernel): Checksum {
   };
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+/** The fields of a slot or block. */
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -121,7 +108,8 @@ function u64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }
 
-function u48(view: DataView, at: number): number {
+/** A number of 48 bits. */
+export function u48(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint16(at + 4, true) * 0x1_0000_0000;
 }
 
@@ -338,108 +326,12 @@ export function newestMeta(region: Uint8Array, checksum: Checksum, fileId: strin
   return newest;
 }
 
-/** Feature bits that this version does not know and that keep it from reading, or writing; undefined when there are none. */
-export function unknownFeatures(meta: Meta, writing: boolean): number | undefined {
-  const view = viewOf(meta.bytes);
-  const bits = view.getUint32(META_INCOMPATIBLE, true) | (writing ? view.getUint32(META_READONLY, true) : 0);
-  return bits !== 0 || view.getUint32(META_TRANSFORM, true) !== 0 || view.getUint8(META_RESERVED_PER_PAGE) !== 0 ? bits >>> 0 : undefined;
-}
-
-/** Refuses what this version must not read, or not write. */
-export function checkFeatures(meta: Meta, writing: boolean, name: string): void {
-  const bits = unknownFeatures(meta, writing);
-  if (bits === undefined) return;
-  fail("UNKNOWN_FEATURE", `Cannot open "${name}": it uses a feature that this version does not know`, { detail: { file: name, bits } });
-}
-
-// Numbers that only rise, and are never given room to run over: a hundred years of commits stay far below.
-const WIDE_MOST = 2 ** 53 - 2 ** 40;
-const NARROW_MOST = 2 ** 48 - 2 ** 40;
-const EPOCH_MOST = 2 ** 32 - 2 ** 20;
-
-/** What a meta slot names that cannot be, whatever its checksum says. */
-export function impossible(meta: Meta): string | undefined {
-  const shift = meta.pageShift;
-  if (shift < PAGE_SHIFT_MIN || shift > PAGE_SHIFT_MAX) return "an impossible page size";
-  const birth = u48(viewOf(meta.bytes), META_BIRTH);
-  if (!(Math.max(meta.generation, meta.sequence) <= WIDE_MOST && Math.max(meta.frame, meta.group, birth) <= NARROW_MOST)) {
-    return "an impossible number";
-  }
-  if (!(meta.epoch <= EPOCH_MOST && meta.committedAt >= 0 && meta.committedAt < 2 ** 48 && meta.durability <= 2)) {
-    return "an impossible number";
-  }
-  if (meta.extents.length === 0) return "no journal";
-  let end = 0;
-  for (const extent of [...meta.extents].sort((a, b) => a.page - b.page)) {
-    const outside = extent.page + extent.pages > meta.pageCount || extent.page * 2 ** shift < META_BYTES;
-    if (extent.pages === 0 || outside || extent.page < end) return "an impossible journal extent";
-    end = extent.page + extent.pages;
-  }
-  const view = viewOf(meta.bytes);
-  for (const pointer of [META_ROOTS, META_BITMAP]) {
-    const page = view.getUint32(pointer + POINTER_PAGE, true);
-    if (page !== 0 && (page * 2 ** shift < META_BYTES || page >= meta.pageCount)) return "a page outside the file";
-  }
-  const extent = meta.extents[meta.extent];
-  return !extent || meta.block * BLOCK_SIZE > extent.pages * 2 ** shift ? "an impossible journal position" : undefined;
-}
-
-/** Refuses numbers that cannot be, whatever the checksum says. */
-export function checkBounds(meta: Meta, fileBytes: number, name: string): void {
-  const what = impossible(meta);
-  if (what !== undefined) fail("CORRUPT_HEADER", `Cannot open "${name}": its meta slot names ${what}`, { detail: { file: name } });
-  const needed = meta.pageCount * 2 ** meta.pageShift;
-  if (needed > fileBytes) {
-    throw new ManifestError("TRUNCATED", `Cannot open "${name}": the file is shorter than its state`, {
-      detail: { file: name, length: fileBytes, needed },
-      handle: "closed",
-    });
-  }
-}
-
-function isValid(slot: Uint8Array, checksum: Checksum): boolean {
+/** Whether a slot has its magic and its checksum. */
+export function isValid(slot: Uint8Array, checksum: Checksum): boolean {
   return hasMagic(slot) && viewOf(slot).getUint32(META_CRC, true) === checksum(slot);
 }
 
-/** Whether the first 16 KiB (shorter where the file is) say that creation was over: it ends with the slots of generation 1. */
-export function isCreated(region: Uint8Array, checksum: Checksum): boolean {
-  return region.length >= META_BYTES && (isValid(slotOf(region, 1), checksum) || isValid(slotOf(region, 3), checksum));
-}
-
-/**
- * Whether these bytes (the whole file) are what an interrupted creation leaves. Creation sets the length of a fresh file, writes slot A1, then blank blocks over the journal,
- * then the other slots, each behind the sync of the step before. So either A1 is that of a fresh file, no slot of the next generation is valid and nothing in the
- * journal was ever written under that file id; or nothing but A1 and blank blocks is there, and the file is `freshLengths` long unless it is all zeros.
- */
-export function isInterruptedCreation(whole: Uint8Array, checksum: Checksum, freshLengths: readonly number[]): boolean {
-  const blocks: Uint8Array[] = [];
-  for (let at = 0; at < Math.max(whole.length, META_BYTES); at += BLOCK_SIZE) {
-    const block = new Uint8Array(BLOCK_SIZE);
-    block.set(whole.subarray(at, at + BLOCK_SIZE));
-    blocks.push(block);
-  }
-  const valid = (block: Uint8Array): boolean => isValid(block, checksum);
-  const [first, ...rest] = blocks as [Uint8Array, ...Uint8Array[]];
-  if (!valid(first)) {
-    return rest.every((block) => isBlank(block) || isBlankJournal(block)) && (isBlank(first) || freshLengths.includes(whole.length));
-  }
-  const meta = readMeta(first);
-  if (meta.generation !== 0 || meta.frame !== 0 || !freshLengths.includes(whole.length)) return false;
-  if (valid(blocks[1]!) || valid(blocks[3]!)) return false;
-  const id = toHex(first.subarray(META_FILE_ID, META_FILE_ID + 8));
-  return !blocks.slice(META_SLOTS).some((block) =>
-    viewOf(block).getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && viewOf(block).getUint32(JOURNAL_EPOCH, true) !== 0 &&
-    toHex(block.subarray(JOURNAL_FILE_ID, JOURNAL_FILE_ID + 8)) === id
-  );
-}
-
-/** A journal block that no group has used yet. */
-function isBlankJournal(block: Uint8Array): boolean {
-  const view = viewOf(block);
-  return view.getUint32(JOURNAL_MAGIC, true) === JOURNAL_MAGIC_VALUE && view.getUint32(JOURNAL_EPOCH, true) === 0 &&
-    isBlank(block.subarray(JOURNAL_HEADER));
-}
-
-function isBlank(bytes: Uint8Array): boolean {
+/** Whether all bytes are zero. */
+export function isBlank(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }

@@ -7,19 +7,9 @@ import type { Storage, StorageLock } from "../storage/storage.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { Core, DURABILITY_CODES } from "./core.ts";
 import { INITIAL_BYTES, Journal } from "./journal.ts";
-import {
-  checkBounds,
-  checkFeatures,
-  chooseMeta,
-  type Chosen,
-  isCreated,
-  isInterruptedCreation,
-  newestMeta,
-  sealSlot,
-  slotChecksum,
-  slotOffset,
-  toHex,
-} from "./meta.ts";
+import { isCreated, isInterruptedCreation } from "./interrupted_creation.ts";
+import { chooseMeta, type Chosen, newestMeta, sealSlot, slotChecksum, slotOffset, toHex } from "./meta.ts";
+import { checkBounds, checkFeatures } from "./meta_limits.ts";
 import { cacheFrames, type ResolvedOptions } from "./options.ts";
 import { createFile, freshSlot } from "./order.ts";
 import { PageFile } from "./page_file.ts";

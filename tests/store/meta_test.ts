@@ -4,17 +4,9 @@ import { BLOCK_SIZE, FORMAT_VERSION, META_BYTES, META_EPOCH, META_MIN_READER } f
 import { ManifestError } from "../../src/errors.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
-import {
-  blankSlot,
-  checkBounds,
-  checkFeatures,
-  chooseMeta,
-  isInterruptedCreation,
-  sealSlot,
-  slotChecksum,
-  slotOffset,
-  writeFields,
-} from "../../src/store/meta.ts";
+import { isInterruptedCreation } from "../../src/store/interrupted_creation.ts";
+import { blankSlot, chooseMeta, sealSlot, slotChecksum, slotOffset, writeFields } from "../../src/store/meta.ts";
+import { checkBounds, checkFeatures } from "../../src/store/meta_limits.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
 
