@@ -1,6 +1,7 @@
 // `deno task test:mutants`: planted bugs. Each of the named mutants of our own code is planted in a copy of the tree, and the suites run there until one catches it.
 //
 //   --name TEXT      only mutants whose name contains TEXT (may be repeated)
+//   --suite TEXT     only suites whose name contains TEXT (may be repeated)
 //   --all-suites     every suite runs, and all that catch are named
 //   --width N        copies that are worked on at a time (default: 2, or 1 on one core)
 //   --table FILE     writes who caught what as tables in Markdown: those of the plan, the further ones
@@ -24,6 +25,7 @@ const { values } = parseArgs({
   options: {
     table: { type: "string" },
     name: { type: "string", multiple: true },
+    suite: { type: "string", multiple: true },
     "all-suites": { type: "boolean" },
     keep: { type: "boolean" },
     width: { type: "string" },
@@ -42,7 +44,8 @@ async function hunt(mutant: Mutant): Promise<Verdict> {
   const start = performance.now();
   const folder = await plant(mutant.name, mutant);
   const catches: Catch[] = [];
-  for (const suite of suitesFor(mutant.likely)) {
+  const suites = suitesFor(mutant.likely).filter(({ name }) => values.suite?.some((part) => name.includes(part)) ?? true);
+  for (const suite of suites) {
     const found = await run(suite, folder);
     if (found !== undefined) catches.push(found);
     if (found !== undefined && values["all-suites"] !== true) break;

@@ -24,11 +24,14 @@ function tests(name: string, filter?: string, seconds = 300): Suite {
   };
 }
 
-function stage(name: string, part: number): Suite[] {
+/** Slices of a stage: a part of `crash` is a workload or two. */
+function stage(name: string, ...parts: number[]): Suite[] {
   if (!(STAGE_NAMES as readonly string[]).includes(name)) return [];
-  const where = ["--part", String(part), "--parts", PARTS];
-  const args = ["run", "-A", "--no-check", "--import-map", "tests/offline.json", "tests/stages/run.ts", "--stage", name, ...where];
-  return [{ name: `stage ${name}`, args, seconds: 600 }];
+  return parts.map((part) => {
+    const where = ["--part", String(part), "--parts", PARTS];
+    const args = ["run", "-A", "--no-check", "--import-map", "tests/offline.json", "tests/stages/run.ts", "--stage", name, ...where];
+    return { name: part === 0 ? `stage ${name}` : `stage ${name}, part ${part}`, args, seconds: 600 };
+  });
 }
 
 /** All of them, in the order in which they are tried. */
@@ -58,7 +61,7 @@ export const SUITES: readonly Suite[] = [
   tests("manifest/transact_conflicts"),
   tests("manifest/transact_durability"),
   ...stage("io_errors", 0),
-  ...stage("crash", 0),
+  ...stage("crash", 0, 3, 5),
   ...stage("corruption", 0),
   ...stage("hostile", 0),
   ...stage("containment", 0),

@@ -215,6 +215,35 @@ test("Store.open: behind a crash, and behind a torn group, the epoch rises and n
   }
 });
 
+test("Store.open: what is committed behind a torn group, or a whole one, is there after the next crash", async () => {
+  const file = new MemoryFile();
+  const before = new Watched(new MemoryStorage(file));
+  const made = await Store.open(before, options({ syncMode: "inline" }));
+  for (let i = 0; i < 3; i++) await put(made, `before ${i}`);
+  const blank = file.bytes();
+  await Promise.all(Array.from({ length: 12 }, (_, i) => put(made, `last ${i}`, 900)));
+  const whole = file.bytes();
+  const { at, length } = before.group;
+  await made.close();
+  assert(length >= 4 * BLOCK_SIZE);
+  for (let left = 0; left <= length; left += BLOCK_SIZE) {
+    let image = whole.slice() as Uint8Array;
+    image.set(blank.subarray(at + left, at + length), at + left);
+    for (let round = 0; round < 3; round++) {
+      const here = new MemoryFile(image);
+      const store = await Store.open(new MemoryStorage(here), options({ syncMode: "inline" }));
+      for (let i = 0; i <= round; i++) await put(store, `behind it ${round} ${i}`);
+      const frames = store.durableFrame;
+      const crashed = here.bytes();
+      await store.close();
+      const again = await Store.open(new MemoryStorage(new MemoryFile(crashed)), options({ syncMode: "inline" }));
+      assertEquals([again.durableFrame, again.recovery.cut], [frames, undefined], `${left} bytes of the group are left, round ${round}`);
+      await again.close();
+      image = crashed;
+    }
+  }
+});
+
 test("Store.open: what a recovery has cut does not come back when the file is opened again before anything is written", async () => {
   const file = new MemoryFile();
   const before = new Watched(new MemoryStorage(file));
