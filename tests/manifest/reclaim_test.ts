@@ -33,13 +33,15 @@ async function reopened(manifest: Manifest, medium: Medium): Promise<Manifest> {
   return medium.open({ environment: testEnvironment(2) });
 }
 
-test("reclaim: killed at every storage call and deletion, with every outcome of deleteObject and every intruder at every stage, deletes nothing live and forgets nothing dead", async () => {
+test("reclaim: killed at every storage call and deletion, with every intruder at every stage and the outcomes of deleteObject by turns, deletes nothing live and forgets nothing dead", async () => {
   const matrix = new ReclaimMatrix(await prepare());
-  for (const run of casesOf(1)) await matrix.run(run);
+  // One outcome for each intruder and stage; scale/reclaim_proof.ts takes them all, each in ten ways.
+  const outcomes = Object.keys(OUTCOMES).length;
+  for (const [i, run] of casesOf(1).entries()) if (i % outcomes === Math.floor(i / outcomes) % outcomes) await matrix.run(run);
   const { runs, points, states } = matrix.coverage;
   console.log(`${runs} runs, ${points} crash points, ${states} distinct states`);
-  assertEquals(runs, Object.keys(OUTCOMES).length * (1 + (Object.keys(INTRUDERS).length - 1) * STAGES.length));
-  assert(runs >= 580 && points >= 5000 && states >= 1200, `${runs} runs, ${points} crash points, ${states} states`);
+  assertEquals(runs, 1 + (Object.keys(INTRUDERS).length - 1) * STAGES.length);
+  assert(runs >= 145 && points >= 1600 && states >= 440, `${runs} runs, ${points} crash points, ${states} states`);
 });
 
 test("reclaim: takes those that have waited longest, up to the limit, and reports what remains", async () => {

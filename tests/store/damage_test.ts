@@ -12,6 +12,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const TABLE = 16;
 const BLOCK = 4096;
+/** Blocks behind the first extent of the journal that are damaged, about. */
+const SAMPLED = 290;
 
 interface Made {
   readonly image: Uint8Array;
@@ -101,7 +103,10 @@ for (const [pageSize, clean] of [[4096, false], [4096, true], [16384, false]] as
     const made = await make(random, pageSize, clean);
     assertEquals(await interrogate(made, made.image, "undamaged"), []);
     let named = 0;
-    for (let block = 0; block < made.image.length / BLOCK; block++) {
+    const blocks = made.image.length / BLOCK;
+    for (let block = 0; block < blocks; block++) {
+      const covered = block * BLOCK < 16384 + (128 << 10);
+      if (!covered && random.int(blocks) > SAMPLED) continue; // the stage "corruption" damages every block
       const kind = random.pick(["bit", "bit", "zeros", "garbage"]);
       const image = made.image.slice();
       const at = block * BLOCK;
@@ -111,18 +116,17 @@ for (const [pageSize, clean] of [[4096, false], [4096, true], [16384, false]] as
       const codes = await interrogate(made, image, `seed ${random.seed}, block ${block} ${kind}`);
       if (codes.length > 0) named++;
       // Meta slots and single journal blocks have a copy or parity.
-      if (block < 4 || (block * BLOCK) / pageSize < (16384 + (128 << 10)) / pageSize) {
-        assertEquals(codes, [], `seed ${random.seed}, block ${block} ${kind}`);
-      }
+      if (covered) assertEquals(codes, [], `seed ${random.seed}, block ${block} ${kind}`);
     }
-    assert(named > 10);
+    console.log(`${blocks} blocks, ${named} named`);
+    assert(named > 10, `${named} named`);
   });
 }
 
 test("Store: blocks that changed places are named", async () => {
   const random = seeded(8200);
   const made = await make(random, 4096, true);
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < 60; round++) {
     const image = made.image.slice();
     const [from, to] = [random.int(image.length / BLOCK), random.int(image.length / BLOCK)];
     image.copyWithin(to * BLOCK, from * BLOCK, (from + 1) * BLOCK);

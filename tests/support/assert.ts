@@ -47,6 +47,7 @@ export function equal(a: unknown, b: unknown): boolean {
     if (ArrayBuffer.isView(x) && !(x instanceof DataView)) {
       const left = x as Uint8Array, right = y as Uint8Array;
       if (left.length !== right.length) return false;
+      if (x instanceof Uint8Array) return sameBytes(left, right);
       for (let i = 0; i < left.length; i++) if (!same(left[i], right[i])) return false;
       return true;
     }
@@ -84,6 +85,12 @@ export function equal(a: unknown, b: unknown): boolean {
     return true;
   }
   return same(a, b);
+}
+
+/** Bytes are compared often, and are never NaN. */
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false;
+  return true;
 }
 
 function plain(value: object): boolean {
