@@ -157,6 +157,19 @@ const RUNS: Record<string, Run> = {
       await subject.open({ syncMode: "async" });
     });
   },
+  // What is left of a torn group must not come back behind what is committed in its place.
+  "groups torn by power cuts": async (subject) => {
+    await subject.open({ syncMode: "async" });
+    await times(3, async () => {
+      await times(2, () => subject.some(30, 300));
+      const going = Array.from({ length: 8 }, () => subject.some(30, 1500));
+      for (let turns = subject.random.int(6); turns > 0; turns--) await undefined;
+      void Promise.allSettled(going);
+      await subject.powerCut();
+      await subject.open({ syncMode: "async" });
+      await subject.some(30, 100);
+    });
+  },
   "relaxed commits": async (subject) => {
     await subject.open({ durability: "relaxed" });
     await times(12, () => subject.some(20, 300));
