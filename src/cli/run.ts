@@ -74,10 +74,9 @@ async function runCommand({ command, file, rest, options }: Chosen, io: CliIo): 
   }
 }
 
-/** A defect of this package: the original goes along, because somebody has to look into it. */
+/** A defect of this package. */
 function unexpected(name: string, error: unknown): ManifestError {
-  const text = error instanceof Error ? error.stack ?? error.message : String(error);
-  return new ManifestError("INVARIANT", `Cannot ${name}: ${text}`, { cause: error });
+  return new ManifestError("INVARIANT", `Cannot ${name}: ${error instanceof Error ? error.name : typeof error}`, { cause: error });
 }
 
 function makeProgram(help: { out: string; err: string }, choose: (chosen: Chosen) => void): Command {

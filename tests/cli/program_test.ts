@@ -1,6 +1,7 @@
 // The command line as a program, on each runtime: exit codes, pipes that are closed early, signals.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { ChildProcess } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { Manifest } from "../../mod.ts";
@@ -18,7 +19,7 @@ interface Ended {
 
 function ended(child: ChildProcess): Promise<Ended> {
   const kept = { out: "", err: "" };
-  child.stdout!.on("data", (part) => kept.out += part);
+  child.stdout?.on("data", (part) => kept.out += part);
   child.stderr!.on("data", (part) => kept.err += part);
   return new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal, ...kept })));
 }
@@ -36,6 +37,23 @@ for (const runtime of RUNTIMES) {
       assertEquals(missing.err, 'waybill: Cannot open "none": no such file [NOT_FOUND]\n');
       assertEquals((await ended(spawnCli(runtime, ["bogus"]))).code, 4);
       assertEquals(contents(folder), before);
+    });
+  });
+
+  test(`waybill: an output that takes nothing is exit code 3, said on the error output, on ${runtime}`, async () => {
+    if (!existsSync("/dev/full")) return; // Linux has it
+    await withFolder(async (folder) => {
+      const file = join(folder, "a.waybill");
+      await makeManifest(file);
+      const full = openSync("/dev/full", "w");
+      try {
+        for (const call of [["stats", file, "--json"], ["dump", file]]) {
+          const { code, err } = await ended(spawnCli(runtime, call, full));
+          assertEquals([code, err], [3, "waybill: Cannot print: ENOSPC\n"], `${call}`);
+        }
+      } finally {
+        closeSync(full);
+      }
     });
   });
 

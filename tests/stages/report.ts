@@ -1,6 +1,7 @@
 // What a run of a stage covered: counts, a matrix of outcomes, failures, what was skipped. Reports of parts add up.
 //
-// A count that falls under its target is a failure of the stage, and so is one that something skipped took part in: a figure that a machine could not measure is void, never assumed.
+// A count that falls under its target is a failure of the stage. One that something skipped took part in is void: it is named with the reason, and no target is held against it, because a machine that cannot do a thing proves
+// nothing about it either way.
 
 /** A case that failed. */
 export interface StageFailure {

@@ -336,6 +336,28 @@ test("Store: opened for reading it replays into memory and writes nothing", asyn
   await store.close();
 });
 
+test("Store: opened for reading, a journal that replays into more than the cache is LIMIT, and with a larger cache it is read", async () => {
+  const file = new MemoryFile();
+  const store = await open(file, { cacheBytes: 16 << 20 });
+  const table = await store.createTable("t", NO_SCHEMA);
+  const random = seeded(6);
+  // The journal has to grow first; then it takes what no checkpoint has taken over.
+  const values = Array.from({ length: 60 }, (_, i) => ({ key: `k${i % 30}`, value: random.bytes(80_000) }));
+  for (const { key, value } of values.slice(0, 30)) await put(store, table, key, value);
+  await store.checkpoint();
+  for (const { key, value } of values.slice(30)) await put(store, table, key, value);
+  const image = file.bytes();
+  const storage = new CountingStorage(new MemoryStorage(image, { readOnly: true }));
+  const options = { readOnly: true, environment: testEnvironment(2) };
+  const error = await assertRejects(() => Store.open(storage, { ...options, cacheBytes: 0 })) as ManifestError;
+  assertEquals([error.code, error.handle, storage.counts.write], ["LIMIT", "closed", 0]);
+  const reader = await Store.open(new MemoryStorage(image, { readOnly: true }), { ...options, cacheBytes: 16 << 20 });
+  using transaction = reader.read();
+  for (const { key, value } of values.slice(30)) assertEquals(transaction.tree(table).get(encoder.encode(key)), value);
+  await reader.close();
+  await store.close();
+});
+
 test("Store.check: a file whose writer has made no checkpoint yet is sound for a reader", async () => {
   const file = new MemoryFile();
   const store = await open(file);

@@ -53,9 +53,9 @@ export function jsonLines(text: string): Record<string, unknown>[] {
 }
 
 /** Starts the command line as a program. */
-export function spawnCli(runtime: RuntimeName, args: readonly string[]): ChildProcess {
+export function spawnCli(runtime: RuntimeName, args: readonly string[], output: "pipe" | number = "pipe"): ChildProcess {
   const { cmd, args: all } = runtimeCommand(runtime, "src/cli/main.ts", [...args]);
-  return spawn(cmd, all, { stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(cmd, all, { stdio: ["ignore", output, "pipe"] });
 }
 
 /** Everything in a folder, byte for byte. */

@@ -1,6 +1,8 @@
 // Files that are too short, too long, not ours, or of another version: what opening them must come to, without a byte written.
 import {
   BLOCK_SIZE,
+  FORMAT_OLDEST,
+  FORMAT_VERSION,
   META_COMPATIBLE,
   META_CRC,
   META_FORMAT,
@@ -89,13 +91,21 @@ export function* envelopes(image: Uint8Array, needed: number): Generator<Envelop
     () => inSlots(image, (view) => view.setBigUint64(0, view.getBigUint64(0, true))),
     "NOT_A_MANIFEST",
   );
-  for (const version of [2, 3, 255, 65_535]) {
+  for (const version of [FORMAT_VERSION + 1, FORMAT_VERSION + 2, 255, 65_535]) {
     yield both("version", `format/${version}`, () => inSlots(image, (view) => view.setUint16(META_FORMAT, version, true)), "equal");
     yield both(
       "version",
       `reader/${version}`,
       () => inSlots(image, (view) => view.setUint16(META_MIN_READER, version, true)),
       "FORMAT_TOO_NEW",
+    );
+  }
+  for (let version = 0; version < FORMAT_OLDEST; version++) {
+    yield both(
+      "version",
+      `format/${version}`,
+      () => inSlots(image, (view) => view.setUint16(META_FORMAT, version, true)),
+      "FORMAT_TOO_OLD",
     );
   }
   for (let bit = 0; bit < 32; bit++) {
