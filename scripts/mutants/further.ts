@@ -38,6 +38,16 @@ export const FURTHER: readonly Mutant[] = [
     likely: ["store/half_slot"],
   },
   {
+    name: "repair-not-synced",
+    what: "The copy of a meta slot that opening has written again is not synced before pages are written.",
+    edits: [{
+      file: "src/store/opening.ts",
+      find: "    await this.#file.syncLater();\n    this.#report.repairedSlots =",
+      replace: "    this.#report.repairedSlots =",
+    }],
+    likely: ["store/half_slot"],
+  },
+  {
     name: "write-log-floor-kept",
     what: "When applied transactions are dropped, the write log goes on believing that what was written behind them is forgotten.",
     edits: [{ file: "src/store/write_log.ts", find: "    this.#floor = Math.min(this.#floor, frame);\n", replace: "" }],
