@@ -9,6 +9,7 @@ import { checkPages } from "../../src/inspect/tree_check.ts";
 import { Visitor } from "../../src/inspect/visitor.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { CountingStorage } from "../support/counting_storage.ts";
+import { Footprint } from "../support/damage/footprint.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
 import { seeded } from "../support/random.ts";
@@ -16,6 +17,8 @@ import { BLOCK, check, damaged, fill, pagesOfKind, sealPage, sealSlot } from "./
 
 const { bytes, pageSize } = await fill({ notes: 200 });
 const MIB = 1 << 20;
+/** Most that an inspection takes, all its kernels together: bitmaps of as many pages as they are made for at most are more than half of it. */
+const MEMORY = 96 * MIB;
 
 /** The same change in all slots, sealed. */
 function inSlots(change: (view: DataView, at: number) => void): Uint8Array {
@@ -27,19 +30,21 @@ function inSlots(change: (view: DataView, at: number) => void): Uint8Array {
   });
 }
 
-/** Everything that looks into a file, one after the other: each ends, with an error of this package or none. Bytes read of the worst. */
+/** Everything that looks into a file, one after the other: each ends, with an error of this package or none, in bounded memory. Bytes read of the worst. */
 async function inspectAll(image: Uint8Array, label: string): Promise<number> {
   const options = { environment: testEnvironment(1) };
   const storage = new CountingStorage(new MemoryStorage(new MemoryFile(image)));
   let worst = 0;
   const part = async (name: string, body: () => Promise<unknown>): Promise<void> => {
     storage.reset();
+    using footprint = new Footprint(MEMORY);
     try {
       await body();
     } catch (error) {
       assert(isManifestError(error), `${label}, ${name}: ${error}`);
       assert(error.code !== "INVARIANT" && error.code !== "CORE_TRAP", `${label}, ${name}: ${error.message}`);
     }
+    footprint.check(`${label}, ${name}`);
     worst = Math.max(worst, storage.bytesRead);
     assertEquals(storage.changes, 0);
   };

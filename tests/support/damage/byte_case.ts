@@ -13,6 +13,7 @@ import { isManifestError } from "../../../src/errors.ts";
 import { BUDGET, caseOptions, checkedPages, closeQuietly, look, type Mode, type Result } from "./case.ts";
 import { type Expected, expectedOf } from "./expected.ts";
 import { FlatFile, FlatStorage } from "./flat_storage.ts";
+import { Footprint } from "./footprint.ts";
 import { Interrogation, Wrong } from "./interrogate.ts";
 import { type Region, regionsOf } from "./regions.ts";
 
@@ -114,7 +115,9 @@ export class OpenHandle {
     const { file, expected } = this.#subject;
     file.damageByte(at, value);
     file.budget = BUDGET;
+    using footprint = new Footprint();
     const { first } = new Interrogation(this.#store, expected, this.#subject.damagedPages(this.#region)).run();
+    footprint.check("read");
     file.reset();
     const node = expected.image.nodes.get(this.#region.page)!;
     if (first === undefined) throw new Wrong(`page ${this.#region.page} is damaged and nobody has noticed`);

@@ -6,15 +6,14 @@ import type { RecoveryReport, StoreOptions } from "../../../src/store/store.ts";
 import { type TestEnvironment, testEnvironment } from "../environment.ts";
 import type { Expected } from "./expected.ts";
 import { type FlatFile, FlatStorage } from "./flat_storage.ts";
-import { Interrogation, type Named, named, Wrong } from "./interrogate.ts";
+import { Footprint } from "./footprint.ts";
+import { Interrogation, type Named, named } from "./interrogate.ts";
 
 /** How a file is opened. */
 export type Mode = "read" | "write";
 
 /** Storage calls that a case may make: a hundred times what an undamaged file of this size takes. */
 export const BUDGET = 20_000;
-/** Most that the kernel's memory may grow to. */
-export const MEMORY = 64 << 20;
 
 /** What became of a case. */
 export interface Result {
@@ -36,17 +35,19 @@ export function caseOptions(environment: TestEnvironment, mode: Mode): StoreOpti
 /** Opens a damaged file and reads everything. */
 export async function look(file: FlatFile, expected: Expected, mode: Mode, damaged: ReadonlySet<number>): Promise<Result> {
   file.budget = BUDGET;
+  using footprint = new Footprint();
   const environment = testEnvironment(1);
   let store: Store;
   try {
     store = await Store.open(new FlatStorage(file, mode === "read"), caseOptions(environment, mode));
   } catch (error) {
     file.checkEnded();
+    footprint.check("refused");
     return { at: "open", named: named(error, "open"), pages: new Map(), recovery: undefined, store: undefined };
   }
   const { first, pages } = new Interrogation(store, expected, damaged).run();
   file.checkEnded();
-  if (store.kernel.memoryBytes > MEMORY) throw new Wrong(`the kernel takes ${store.kernel.memoryBytes} bytes`);
+  footprint.check("read");
   return { at: first === undefined ? "equal" : "rows", named: first, pages, recovery: store.recovery, store };
 }
 
@@ -63,6 +64,8 @@ const NAMES = new Map(Object.values(PAGE_REASONS).map((reason) => [reasonText(re
 
 /** What the whole-file check says: the pages that its errors name, and the reasons' names. */
 export async function checkedPages(store: Store): Promise<Map<number, string>> {
+  using footprint = new Footprint();
   const { problems } = await store.check();
+  footprint.check("checked");
   return new Map(problems.filter(({ severity }) => severity === "error").map(({ page, reason }) => [page, NAMES.get(reason) ?? reason]));
 }

@@ -8,6 +8,7 @@ import { testEnvironment } from "../environment.ts";
 import { seeded } from "../random.ts";
 import { BUDGET, caseOptions, closeQuietly, type Mode } from "./case.ts";
 import { type FlatFile, FlatStorage } from "./flat_storage.ts";
+import { Footprint } from "./footprint.ts";
 import { fromLatin1 } from "./image.ts";
 import { named, Wrong } from "./interrogate.ts";
 import type { JournalFile, PlacedGroup } from "./journal_file.ts";
@@ -58,6 +59,7 @@ export async function journalCase(
   const newest = index === journal.groups.length - 1;
   const all = journal.states.length - 1;
   file.budget = BUDGET;
+  using footprint = new Footprint();
   let store: Store | undefined;
   try {
     for (const block of blocks) destroy(file, journal, index, group.block + block, how);
@@ -66,9 +68,11 @@ export async function journalCase(
       store = await Store.open(new FlatStorage(file, mode === "read"), caseOptions(testEnvironment(1), mode));
     } catch (error) {
       const { code } = named(error, "open");
+      footprint.check("refused");
       if (code !== "CORRUPT_JOURNAL" || blocks.length === 1 || newest) throw new Wrong(`opening is refused with ${code}`);
       return "refused, CORRUPT_JOURNAL";
     }
+    footprint.check("opened");
     const { cut, rebuilt } = store.recovery;
     const report = JSON.stringify({ cut, rebuilt });
     if (blocks.length === 1) {

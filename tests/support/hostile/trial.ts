@@ -7,8 +7,9 @@ import { isManifestError } from "../../../src/errors.ts";
 import { stageRaw } from "../../../src/store/raw_ops.ts";
 import { type ReadTransaction, Store } from "../../../src/store/store.ts";
 import { crc32c } from "../damage/crc.ts";
-import { caseOptions, MEMORY, type Mode } from "../damage/case.ts";
+import { caseOptions, type Mode } from "../damage/case.ts";
 import { type FlatFile, FlatStorage, Hang } from "../damage/flat_storage.ts";
+import { Footprint } from "../damage/footprint.ts";
 import { named, Wrong } from "../damage/interrogate.ts";
 import { testEnvironment } from "../environment.ts";
 
@@ -64,10 +65,6 @@ function tryCall<T>(findings: Findings, where: string, call: () => T): T | undef
   }
 }
 
-function memory(store: Store): void {
-  if (store.kernel.memoryBytes > MEMORY) throw new Wrong(`the kernel takes ${store.kernel.memoryBytes} bytes`);
-}
-
 function readTable(view: ReadTransaction, id: number, findings: Findings): void {
   const tree = view.tree(id);
   void tree.rows;
@@ -106,11 +103,14 @@ export function readStore(store: Store, tables: readonly number[], findings: Fin
   const ids = new Set([1, 2, 3, ...tables]);
   for (const { id } of tryCall(findings, "list tables", () => store.listTables()) ?? []) ids.add(id);
   for (const id of ids) tryCall(findings, `table ${id}`, () => readTable(view, id, findings));
-  memory(store);
 }
 
 /** Writes to it, as far as it lets one. */
-async function writeStore(file: FlatFile, store: Store, tables: readonly number[], findings: Findings, compact: boolean): Promise<void> {
+async function writeStore(
+  { file, store, findings, footprint }: { file: FlatFile; store: Store; findings: Findings; footprint: Footprint },
+  tables: readonly number[],
+  compact: boolean,
+): Promise<void> {
   const attempt = async (where: string, call: () => Promise<unknown>): Promise<void> => {
     try {
       await call();
@@ -118,7 +118,7 @@ async function writeStore(file: FlatFile, store: Store, tables: readonly number[
       file.checkEnded();
       findings.note(error, where);
     }
-    memory(store);
+    footprint.check(where);
   };
   const key = Uint8Array.of(0x6d, 0x00);
   for (const table of tables) {
@@ -164,6 +164,7 @@ export interface TrialDepth {
 export async function trial(file: FlatFile, tables: readonly number[], { mode, check, compact, manifest }: TrialDepth): Promise<Findings> {
   const findings = new Findings();
   file.budget = CALLS;
+  using footprint = new Footprint();
   let store: Store | undefined;
   try {
     store = await Store.open(new FlatStorage(file, mode === "read"), { ...caseOptions(testEnvironment(1), mode), cacheBytes: 2 << 20 });
@@ -171,19 +172,21 @@ export async function trial(file: FlatFile, tables: readonly number[], { mode, c
     file.checkEnded();
     findings.note(error, "open");
   }
+  footprint.check("open");
   if (store !== undefined) {
     readStore(store, tables, findings);
+    footprint.check("read");
     if (check && mode === "read") await checkStore(store, findings);
-    if (mode === "write") await writeStore(file, store, tables, findings, compact);
+    if (mode === "write") await writeStore({ file, store, findings, footprint }, tables, compact);
     if (check && mode === "write") await checkStore(store, findings);
-    memory(store);
+    footprint.check("check");
     try {
       await store.close();
     } catch (error) {
       findings.note(error, "close");
     }
   }
-  if (manifest) await readManifest(file, mode, findings);
+  if (manifest) await readManifest(file, mode, findings, footprint);
   file.checkEnded();
   return findings;
 }
@@ -197,7 +200,7 @@ async function checkStore(store: Store, findings: Findings): Promise<void> {
 }
 
 /** Reads everything that a manifest tells. */
-async function readManifest(file: FlatFile, mode: Mode, findings: Findings): Promise<void> {
+async function readManifest(file: FlatFile, mode: Mode, findings: Findings, footprint: Footprint): Promise<void> {
   let manifest: Manifest;
   try {
     manifest = await Manifest.open(new FlatStorage(file, mode === "read"), {
@@ -229,6 +232,7 @@ async function readManifest(file: FlatFile, mode: Mode, findings: Findings): Pro
   } catch (error) {
     findings.note(error, "changes");
   }
+  footprint.check("the manifest");
   try {
     await manifest.close();
   } catch (error) {
