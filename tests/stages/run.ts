@@ -43,3 +43,5 @@ if (flags.replay !== undefined) {
     process.exitCode = short.length + report.failed > 0 ? 1 : 0;
   }
 }
+// What a failed case has left running holds nothing up: it ends with its input.
+process.exit();

@@ -37,8 +37,8 @@ const LATER = BEFORE + 2;
 const FAULTS: Readonly<Record<string, Fault>> = {
   "write EIO": { call: "pwrite64", action: "error=EIO", expected: { code: "IO_WRITE", outcome: "not_applied", goesOn: true } },
   "write ENOSPC": { call: "pwrite64", action: "error=ENOSPC", expected: { code: "NO_SPACE", outcome: "not_applied", goesOn: true } },
-  "write EACCES": { call: "pwrite64", action: "error=EACCES", expected: { code: "PERMISSION", outcome: "not_applied", goesOn: true } },
-  "write EROFS": { call: "pwrite64", action: "error=EROFS", expected: { code: "READ_ONLY_MEDIUM", outcome: "not_applied", goesOn: true } },
+  "write EACCES": { call: "pwrite64", action: "error=EACCES", expected: { code: "PERMISSION", outcome: "not_applied", goesOn: false } },
+  "write EROFS": { call: "pwrite64", action: "error=EROFS", expected: { code: "READ_ONLY_MEDIUM", outcome: "not_applied", goesOn: false } },
   "write EINTR": { call: "pwrite64", action: "error=EINTR", times: 3 },
   "write short": { call: "pwrite64", action: "retval=512" },
   "no progress": {
