@@ -23,6 +23,8 @@ export class TrapPlan {
   trapped = 0;
   /** Functions that were called on it since. */
   readonly calledBehind: string[] = [];
+  /** Told of each call before it is made. */
+  onCall: (name: string, call: number) => void = () => {};
   /** Called when it traps. */
   onTrap: () => void = () => {};
   trap: Trap | undefined;
@@ -50,6 +52,7 @@ export class TrapPlan {
     if (instance === this.trapped) this.calledBehind.push(name);
     const count = (this.counts.get(name) ?? 0) + 1;
     this.counts.set(name, count);
+    this.onCall(name, count);
     if (this.trap === undefined || this.trap.name !== name || this.trap.call !== count) return real(...args);
     if (this.trap.after) real(...args);
     this.trapped = instance;

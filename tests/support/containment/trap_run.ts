@@ -2,6 +2,7 @@
 import { FaultPlan } from "../faulty_storage.ts";
 import { runWorkload, settled, WORKLOADS } from "../io_errors/run.ts";
 import { Seen } from "../io_errors/subject.ts";
+import { COMMIT_WORKLOADS } from "./commit_workloads.ts";
 import { type Trap, TrapPlan, withTraps } from "./trap_plan.ts";
 
 /** Workloads in which kernels trap: together they call every function of the data path. */
@@ -41,6 +42,24 @@ export async function trapCalls(name: string, seed: number): Promise<Map<string,
   return plan.counts;
 }
 
+/** Every call that the commits and checkpoints of a small workload make, in order, from the moment at which the handle is open. */
+export async function commitCalls(name: string, seed: number): Promise<Omit<Trap, "after">[]> {
+  const workload = COMMIT_WORKLOADS[name]!;
+  const plan = new TrapPlan();
+  const disk = await workload.disk();
+  const calls: Omit<Trap, "after">[] = [];
+  await withTraps(plan, async () => {
+    const subject = workload.subject(disk, new FaultPlan(), [], seed);
+    plan.onCall = (name, call) => {
+      if (subject.handle !== undefined) calls.push({ name, call });
+    };
+    await settled(workload.run(subject));
+    plan.onCall = () => {};
+    await settled(subject.finish(new Seen()));
+  });
+  return calls;
+}
+
 /** What a trap came to. */
 export interface Trapped {
   readonly outcomes: Readonly<Record<"applied" | "not_applied" | "unknown", number>>;
@@ -50,8 +69,10 @@ export interface Trapped {
 
 /** Makes one call trap; throws unless everything is as it must be. */
 export async function runTrap(name: string, trap: Trap, seed: number, seen: Seen): Promise<Trapped> {
-  const workload = WORKLOADS[name];
-  if (workload === undefined) throw new Error(`Cannot run "${name}": there are ${TRAP_WORKLOADS.join(", ")}`);
+  const workload = COMMIT_WORKLOADS[name] ?? WORKLOADS[name];
+  if (workload === undefined) {
+    throw new Error(`Cannot run "${name}": there are ${[...TRAP_WORKLOADS, ...Object.keys(COMMIT_WORKLOADS)].join(", ")}`);
+  }
   const disk = await workload.disk();
   const plan = new TrapPlan(trap);
   return await withTraps(plan, async () => {

@@ -41,7 +41,8 @@ async function begin(subject: ManifestSubject): Promise<void> {
   for (const plan of drawPlans(subject.base, 6, SEED)) await subject.transaction(plan);
 }
 
-const closed = baseOf(async (subject) => {
+/** A file that was closed in order. */
+export const closed: () => Promise<Base> = baseOf(async (subject) => {
   await begin(subject);
   await subject.stop();
 });
@@ -54,7 +55,7 @@ const crashed = baseOf(async (subject) => {
 });
 
 /** A workload whose transactions are drawn once. */
-function workload(
+export function workload(
   run: (subject: ManifestSubject, plans: Plan[]) => Promise<void>,
   base?: () => Promise<Base>,
   Kind: typeof ManifestSubject = ManifestSubject,

@@ -31,7 +31,8 @@ function baseOf(make: (subject: StoreSubject) => Promise<void>, damage: (image: 
     })();
 }
 
-function workload(
+/** A workload of a store. */
+export function workload(
   run: (subject: StoreSubject) => Promise<void>,
   base?: () => Promise<Base>,
   Kind: typeof StoreSubject = StoreSubject,
@@ -53,7 +54,7 @@ function workload(
 }
 
 /** A file that was closed in order, with some rows. */
-const closed = baseOf(async (subject) => {
+export const closed: () => Promise<Base> = baseOf(async (subject) => {
   await subject.start();
   for (let i = 0; i < 4; i++) await subject.some(20, 300);
   await subject.stop();
