@@ -18,7 +18,7 @@ import { Successors } from "./successor.ts";
 import { checkTakeover } from "./takeover.ts";
 
 /** Attempts at a call: where a checkpoint runs beside commits, calls come in one order or another. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 3;
 
 /** What the stage counts. */
 export const COUNTS = {
