@@ -11,8 +11,8 @@ const WORKLOADS: readonly Workload[] = [...STORE_WORKLOADS, ...MANIFEST_WORKLOAD
 const OUTCOMES = ["clean", "created", "replayed", "cut", "rebuilt", "repaired"] as const;
 
 /** What a round does at each crash point. Large files cost more and get fewer images. */
-const GATE: Effort = { everyState: true, images: 600, nestedEvery: 50, nestedDepth: 1, looksEvery: 100, lies: 2, lost: 2 };
-const SOAK: Effort = { everyState: true, images: 1500, nestedEvery: 10, nestedDepth: 3, looksEvery: 80, lies: 8, lost: 4 };
+const GATE: Effort = { everyState: true, images: 600, nestedEvery: 50, nestedDepth: 1, slots: 6, looksEvery: 100, lies: 2, lost: 2 };
+const SOAK: Effort = { everyState: true, images: 1500, nestedEvery: 10, nestedDepth: 3, slots: 12, looksEvery: 80, lies: 8, lost: 4 };
 const LARGE = 600_000;
 const LARGE_SHARE = 0.1;
 
@@ -69,6 +69,7 @@ async function attack(index: number, seed: number, effort: Effort, seen: Seen, l
     report.count("openings crashed", tally.openings);
     report.count("crash points inside recovery", tally.nestedPoints);
     report.count("crashes inside recovery", tally.nested);
+    report.count("crashes behind half-written meta slots", tally.slots);
     report.count("opened for reading only, nothing written", tally.readOnly);
     report.count("opened three times", tally.twice);
     report.count("compared with the reference", tally.references);
@@ -105,6 +106,7 @@ export const stage: Stage = {
     "workloads": 40,
     "crash points": 4_000,
     "crashes inside recovery": 30_000,
+    "crashes behind half-written meta slots": 6_000,
     "images of a lying device": 10_000,
     ...Object.fromEntries(OUTCOMES.map((outcome) => [`images ${outcome}`, 50])),
   },

@@ -5,7 +5,17 @@ import { STORE_WORKLOADS } from "../support/crash/store_workloads.ts";
 import { runWorkload } from "../support/crash/workload.ts";
 import { test } from "../support/harness.ts";
 
-const EFFORT: Effort = { points: 10, everyState: false, images: 1, nestedEvery: 10, nestedDepth: 1, looksEvery: 16, lies: 0, lost: 0 };
+const EFFORT: Effort = {
+  points: 10,
+  everyState: false,
+  images: 1,
+  nestedEvery: 10,
+  nestedDepth: 1,
+  slots: 4,
+  looksEvery: 16,
+  lies: 0,
+  lost: 0,
+};
 
 [...STORE_WORKLOADS, ...MANIFEST_WORKLOADS].forEach((workload, index) => {
   test(`${workload.level === "store" ? "Store" : "Manifest"}: survives crashes, workload ${workload.name}`, async () => {

@@ -20,6 +20,8 @@ export interface Effort {
   /** Of so many images one has its opening crashed; so deep. */
   readonly nestedEvery: number;
   readonly nestedDepth: number;
+  /** Crashes at a call of an opening that repairs a half-written meta slot. */
+  readonly slots: number;
   /** Of so many images one is looked at by the reference, opened for reading only, opened twice. */
   readonly looksEvery: number;
   /** Images of a lying device at each crash point, and syncs that are lost at most. */
@@ -88,7 +90,7 @@ export async function explore<S, T>(
 type Segment = Subject<unknown, unknown>["segments"][number];
 
 interface Walk<S> {
-  readonly segment: Pick<Segment, "disk" | "opened" | "started">;
+  readonly segment: Pick<Segment, "disk" | "opened" | "started" | "torn">;
   readonly disk: SimDisk;
   readonly history: History<S>;
   readonly judge: Judge<S>;
@@ -131,6 +133,8 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
       readOnly: look(effort.looksEvery, 5),
       twice: look(effort.looksEvery, 10),
       nested: look(effort.nestedEvery, 3) ? effort.nestedDepth : 0,
+      slots: effort.slots,
+      whole: isWhole(walk.segment, at),
     };
     try {
       const { frame, report } = await judge.judge(image, bounds, looks);
@@ -147,6 +151,11 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
     if (++fresh === effort.images) break;
   }
   audience.point(looked);
+}
+
+/** Whether what is durable at a crash point is whole: what the crash before this disk has left is, when it has been opened. */
+function isWhole({ torn, opened }: Walk<never>["segment"], at: number): boolean {
+  return !torn || at >= opened;
 }
 
 /** Whether the file had been made durably: no sync that the device has lied about was one of its creation. */
@@ -177,6 +186,8 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
   }
 }
 
+const EVERYTHING = { reference: true, readOnly: true, twice: true, nested: 3, slots: 12 };
+
 /** Judges one image with everything there is; throws as it fails. */
 export async function judgeAgain<S, T>(subject: Subject<S, T>, seed: number, { at, image: wanted, lost }: Place): Promise<void> {
   let base = 0;
@@ -190,7 +201,7 @@ export async function judgeAgain<S, T>(subject: Subject<S, T>, seed: number, { a
       if (image.index < wanted) continue;
       const bounds = history.bounds(own);
       if (lost > 0) await judge.judgeLie(image, { ...bounds, created: isCreated(segment, own, lost) });
-      else await judge.judge(image, bounds, { reference: true, readOnly: true, twice: true, nested: 3 });
+      else await judge.judge(image, bounds, { ...EVERYTHING, whole: isWhole(segment, own) });
       return;
     }
   }

@@ -1,7 +1,9 @@
 // Opens an image of a crash and judges it: it opens without help, holds every acknowledged frame and none that was never handed over, and is, row by row, the state after that frame.
 //
-// Every image is opened for writing and compared whole with the recorded state. What costs more is done for a share of them: the independent reference and the deep check for the first image of each state
-// and some others, a read-only opening that must not write, a second opening behind the first, crashes within the opening itself.
+// Every image is opened for writing and compared whole with the recorded state, and what opening reports with the image. What costs more is done for a share of them: the independent reference and the deep check for
+// the first image of each state and some others, a read-only opening that must not write, a second opening behind the first, crashes within the opening itself. Within an opening that repairs a half-written meta slot
+// and writes over pages which that slot may name, it is crashed always.
+import { META_BYTES } from "../../../assembly/format.ts";
 import { isManifestError } from "../../../mod.ts";
 import type { RecoveryReport } from "../../../src/store/store.ts";
 import { Store, type StoreOptions } from "../../../src/store/store.ts";
@@ -13,6 +15,8 @@ import { testEnvironment } from "../environment.ts";
 import { type Random, seeded } from "../random.ts";
 import { dumpState, hasState } from "./dump.ts";
 import type { Confirm, History } from "./history.ts";
+import { checkReport, hasWholeJournal } from "./reported.ts";
+import { hasHalfSlot, overwrites, slotImages, staleSlots } from "./slots.ts";
 
 /** What is looked at beyond opening and comparing. */
 export interface Looks {
@@ -24,7 +28,14 @@ export interface Looks {
   readonly twice: boolean;
   /** Crashes within the opening, and within the openings behind those, so deep. */
   readonly nested: number;
+  /** Crashes at each call of an opening at which no sync covers what it has written over meta slots, where one was half written. */
+  readonly slots: number;
+  /** Whether what a sync covers is whole: nothing else is left of an earlier crash. */
+  readonly whole: boolean;
 }
+
+/** Nothing. */
+const NONE: Looks = { reference: false, readOnly: false, twice: false, nested: 0, slots: 0, whole: false };
 
 /** What came of an image. */
 export interface Verdict {
@@ -42,6 +53,8 @@ export interface Tally {
   openings: number;
   nested: number;
   nestedPoints: number;
+  /** Crashes of openings that had a half-written meta slot to repair. */
+  slots: number;
   readOnly: number;
   twice: number;
   references: number;
@@ -61,10 +74,12 @@ export interface Bounds {
 
 /** Judges images of one history. */
 export class Judge<S> {
-  readonly tally: Tally = { openings: 0, nested: 0, nestedPoints: 0, readOnly: 0, twice: 0, references: 0 };
+  readonly tally: Tally = { openings: 0, nested: 0, nestedPoints: 0, slots: 0, readOnly: 0, twice: 0, references: 0 };
   readonly #examiner: Examiner<S>;
   readonly #history: History<S>;
   readonly #options: StoreOptions;
+  /** Meta slots of the image that is being opened. */
+  readonly #region = new Uint8Array(META_BYTES);
 
   constructor(examiner: Examiner<S>, history: History<S>) {
     this.#examiner = examiner;
@@ -96,19 +111,23 @@ export class Judge<S> {
   async judge(image: CrashImage, bounds: Bounds, looks: Looks): Promise<Verdict> {
     if (looks.readOnly) await this.#readOnly(image, bounds);
     const storage = image.open();
-    storage.recording = looks.nested > 0;
+    const half = hasHalfSlot(image.outcomes);
+    storage.recording = looks.nested > 0 || (half && looks.slots > 0);
+    this.#region.fill(0, storage.read(0, this.#region));
     const store = await this.#open(storage);
     const frame = this.#compare(store, bounds);
     const { recovery: report } = store;
+    checkReport(report, staleSlots(this.#region, looks.whole && !half), looks.whole && hasWholeJournal(image.outcomes));
     const { calls } = storage.log;
     storage.close();
     const exactly = { least: frame, most: frame };
     if (looks.twice) await this.#again(image, exactly);
     if (looks.reference) await this.confirm(image, frame);
+    // Nobody has seen what an opening that did not come to its end had found. It may have made a half-written slot whole, of a generation with more in it: that has its pages still, and nothing may be lost.
+    const within = { least: frame, most: bounds.most };
+    if (half && looks.slots > 0) await this.#crashRepair(image, storage.log, report, within, looks.slots);
     let nested = 0, nestedPoints = 0;
     if (looks.nested > 0) {
-      // Nobody has seen what an opening that did not come to its end had found. It may have made a half-written slot whole, of a generation with more in it: that has its pages still, and nothing may be lost.
-      const within = { least: frame, most: bounds.most };
       this.tally.openings++;
       const random = seeded(image.hash | 0);
       for (let at = 1; at <= calls.length; at++) {
@@ -117,16 +136,35 @@ export class Judge<S> {
         if (deeper === undefined) continue;
         nested++;
         const inner = nested % 3 === 0 ? looks.nested - 1 : 0;
-        try {
-          await this.judge(deeper, within, { reference: false, readOnly: false, twice: false, nested: inner });
-        } catch (error) {
-          throw new Error(`crashed again after call ${at} of its opening: ${text(error)}`, { cause: error });
-        }
+        await this.#judgeWithin(deeper, at, within, { ...NONE, nested: inner });
       }
       this.tally.nested += nested;
       this.tally.nestedPoints += nestedPoints;
     }
     return { frame, report, nested, nestedPoints };
+  }
+
+  /** Judges what a crash behind a call of an opening has left. */
+  async #judgeWithin(deeper: CrashImage, at: number, within: Bounds, looks: Looks): Promise<void> {
+    try {
+      await this.judge(deeper, within, looks);
+    } catch (error) {
+      throw new Error(`crashed again after call ${at} of its opening: ${text(error)}`, { cause: error });
+    }
+  }
+
+  /**
+   * Crashes an opening wherever a meta slot that was half written might come back, if that is of a generation whose pages the opening may have written over: a first copy, which the second one has put back.
+   */
+  async #crashRepair(image: CrashImage, log: CallLog, { repairedSlots }: RecoveryReport, within: Bounds, most: number): Promise<void> {
+    if (!repairedSlots.some((slot) => slot < 2) || !overwrites(image, log)) return;
+    const random = seeded(~image.hash | 0);
+    for (let at = 1; at <= log.calls.length; at++) {
+      for (const deeper of slotImages(image, log, at, most, random)) {
+        await this.#judgeWithin(deeper, at, within, NONE);
+        this.tally.slots++;
+      }
+    }
   }
 
   /** Opened for reading only, nothing is written and the state is the same. An interrupted creation cannot be read. */

@@ -14,6 +14,8 @@ export interface Segment<S> {
   readonly history: History<S>;
   /** Whether there was a file to begin with. */
   readonly started: boolean;
+  /** Whether the file that it began with was left by a crash. */
+  readonly torn: boolean;
   /** Calls made when the first opening was over. */
   opened: number;
 }
@@ -42,7 +44,7 @@ export abstract class Subject<S, T> {
   }
 
   #begin(disk: SimDisk, history: History<S>): void {
-    this.segments.push({ disk, history, opened: 0, started: !disk.blank });
+    this.segments.push({ disk, history, opened: 0, started: !disk.blank, torn: this.segments.length > 0 });
     this.#recorder = new Recorder(history, () => disk.calls);
   }
 
