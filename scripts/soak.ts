@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { loadStage, STAGE_NAMES } from "../tests/stages/all.ts";
 import { StageReport, type StageReportJson } from "../tests/stages/report.ts";
 import type { Stage } from "../tests/stages/stage.ts";
+import { takeUnderWay } from "../tests/stages/under_way.ts";
 import { runProgram, tail } from "./gate.ts";
 
 const OUT = ".build/soak";
@@ -68,9 +69,10 @@ async function runPart(track: Track): Promise<void> {
   const report = new StageReport(stage.name);
   if (code === 0) report.add(JSON.parse(readFileSync(json, "utf8")) as StageReportJson);
   else {report.fail(
-      `${timedOut ? `ended after ${TIMEOUT_SECONDS} s` : `exit code ${code}`}\n${tail(text, 20)}`,
+      `${timedOut ? `ended after ${TIMEOUT_SECONDS} s` : `exit code ${code}`}\n${takeUnderWay(json)}\n${tail(text, 20)}`,
       Object.fromEntries(pairs(flags)),
     );}
+  takeUnderWay(json);
   rmSync(json, { force: true });
   total.add(report.toJSON());
   const at = `${(elapsed() / 60).toFixed(1).padStart(5)} min`;

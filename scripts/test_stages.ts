@@ -3,11 +3,13 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { loadStage, STAGE_NAMES } from "../tests/stages/all.ts";
 import { StageReport, type StageReportJson } from "../tests/stages/report.ts";
 import type { Stage } from "../tests/stages/stage.ts";
+import { takeUnderWay } from "../tests/stages/under_way.ts";
 import { type Job, type JobResult, runProgram, tail } from "./gate.ts";
 import { readTimings } from "./test_suite.ts";
 
 const OUT = ".build/stages";
-const TIMEOUT_SECONDS = 1800;
+/** A part that takes longer than this hangs: the longest takes a few minutes. */
+const TIMEOUT_SECONDS = 600;
 
 /** The stages whose name contains one of the texts; all without any. */
 export function stageNames(only: readonly string[] | undefined): string[] {
@@ -42,6 +44,7 @@ export async function stageJobs(names: readonly string[]): Promise<Job[]> {
 async function runPart(stage: Stage, part: number, total: StageReport): Promise<JobResult> {
   const json = `${OUT}/${stage.name}-${part}.json`;
   rmSync(json, { force: true });
+  takeUnderWay(json);
   const args = [
     "run",
     "-A",
@@ -59,8 +62,9 @@ async function runPart(stage: Stage, part: number, total: StageReport): Promise<
   const { code, text, timedOut } = await runProgram(Deno.execPath(), args, TIMEOUT_SECONDS);
   if (code !== 0) {
     const what = timedOut ? `ended after ${TIMEOUT_SECONDS} s` : `exit code ${code}`;
-    return { passed: 0, failures: [`proofs ${stage.name}: part ${part + 1}: ${what}\n${tail(text)}`] };
+    return { passed: 0, failures: [`proofs ${stage.name}: part ${part + 1}: ${what}\n${takeUnderWay(json)}\n${tail(text)}`] };
   }
+  takeUnderWay(json);
   total.add(JSON.parse(readFileSync(json, "utf8")) as StageReportJson);
   return { passed: 1, failures: [] };
 }

@@ -16,15 +16,18 @@ const GATE_ROUNDS = 1200;
 
 /** Makes one call trap; whether it did, and everything was as it must be. */
 async function trapOne({ report, seed }: StageRun, workload: string, trap: Trap, seen: Seen): Promise<boolean> {
-  const { name: fn, call, after } = trap;
+  const { name: fn, call } = trap;
+  const after = trap.after ? 1 : 0;
+  const flags = { what: "trap", workload, fn, call, after, seed };
+  report.begin(flags);
   try {
     const { outcomes, where } = await runTrap(workload, trap, seed, seen);
     report.cell("traps", workload, where);
     for (const [outcome, commits] of Object.entries(outcomes)) if (commits > 0) report.cell("commits", workload, outcome, commits);
     return true;
   } catch (error) {
-    const text = `${workload}, trap ${after ? "behind" : "before"} call ${call} of ${fn}, seed ${seed}: ${describe(error)}`;
-    report.fail(text, { what: "trap", workload, fn, call, after: after ? 1 : 0, seed });
+    const text = `${workload}, trap ${trap.after ? "behind" : "before"} call ${call} of ${fn}, seed ${seed}: ${describe(error)}`;
+    report.fail(text, flags);
     return false;
   }
 }
@@ -71,6 +74,7 @@ async function comparisons(run: StageRun): Promise<void> {
   const rounds = size === "gate" ? GATE_ROUNDS : 8 * GATE_ROUNDS;
   for (let seed = first; seed < first + rounds; seed++) {
     if (!isMine(run, seed)) continue;
+    report.begin({ what: "differential", seed });
     try {
       for (const [what, calls] of Object.entries(await differential(seed))) {
         report.cell("calls compared", what, "calls", calls);
@@ -86,6 +90,7 @@ async function memories(run: StageRun): Promise<void> {
   const { report, seed } = run;
   for (const [number, name] of TRAP_WORKLOADS.entries()) {
     if (!isMine(run, number)) continue;
+    report.begin({ what: "leftovers", workload: name, seed });
     try {
       report.count("bytes written alike from clean and from dirty memory", await leftovers(name, seed));
     } catch (error) {

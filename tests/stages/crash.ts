@@ -44,6 +44,7 @@ async function attack(index: number, seed: number, effort: Effort, seen: Seen, l
   const isLarge = subject.segments.some(({ disk }) => disk.longest > LARGE);
   const images = Math.ceil(effort.images * (isLarge ? LARGE_SHARE : 1));
   const tallies = await explore(subject as never, seed, { ...effort, images }, seen, lies, isFirst(index), {
+    judging: ({ at, image, lost }) => report.begin({ workload: name, seed, at, image, lost }),
     point(looked) {
       report.count("crash points");
       if (looked === 0) report.fail(`${name}: no image of a crash point`, { workload: name, seed });

@@ -17,6 +17,7 @@ async function runWorkload(run: StageRun, name: string): Promise<void> {
     const faults = faultsOf(kind);
     if (faults.length === 0) report.count(MISSED);
     for (const fault of faults) {
+      report.begin({ workload: name, fault, at, seed });
       try {
         const { outcomes, handle } = await runFault(name, fault, at, seed, seen);
         for (const [outcome, count] of Object.entries(outcomes)) if (count > 0) report.cell("commits", name, outcome, count);

@@ -15,6 +15,7 @@ function caseOf(seed: number, index: number): ModelCase {
 }
 
 async function runCase({ report }: StageRun, one: ModelCase): Promise<void> {
+  report.begin(modelFlags(one));
   try {
     const { operations, commits, reads, reached } = await runModel(one);
     report.count("seeds");

@@ -32,6 +32,7 @@ export const stage: Stage = {
     try {
       for (const [number, one] of casesOf(run.seed, run.size).entries()) {
         if (!isMine(run, number)) continue;
+        run.report.begin(flagsOf(one));
         try {
           await processes.run(one);
         } catch (error) {

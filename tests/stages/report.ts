@@ -40,6 +40,8 @@ export class StageReport {
   readonly #skipped: SkippedCount[] = [];
   readonly #failures: StageFailure[] = [];
   #failed = 0;
+  /** Told of each case before it is made, by the command that makes it again. */
+  onCase: ((replay: string) => void) | undefined;
 
   constructor(stage: string) {
     this.stage = stage;
@@ -75,6 +77,11 @@ export class StageReport {
   /** Says that this machine cannot make a count; its target is void then, and the summary says so. */
   skip(count: string, why: string): void {
     if (!this.#skipped.some((item) => item.count === count && item.why === why)) this.#skipped.push({ count, why });
+  }
+
+  /** A case is about to be made: should it never end, it can be named by these flags. */
+  begin(flags: Readonly<Record<string, string | number>>): void {
+    this.onCase?.(replayCommand(this.stage, flags));
   }
 
   /** A case that failed, and the flags that make it again. */

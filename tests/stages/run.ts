@@ -3,13 +3,14 @@
 //   deno run -A tests/stages/run.ts --stage NAME [--seed N] [--size gate|soak] [--part I --parts N] [--json FILE]
 //   deno run -A tests/stages/run.ts --stage NAME --replay --FLAG VALUE ...
 //
-// Without --json the report is printed and held against the targets if this is the whole of the gate's run.
+// With --json the case under way is kept in FILE.case. Without it the report is printed and held against the targets if this is the whole of the gate's run.
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { loadStage } from "./all.ts";
 import { StageReport } from "./report.ts";
 import type { StageSize } from "./stage.ts";
+import { UnderWay } from "./under_way.ts";
 
 function flagsOf(args: string[]): Record<string, string> {
   const { tokens } = parseArgs({ args, strict: false, tokens: true, allowPositionals: true });
@@ -33,7 +34,10 @@ if (flags.replay !== undefined) {
   const part = Number(flags.part ?? 0), parts = Number(flags.parts ?? 1);
   const size = (flags.size ?? "gate") as StageSize;
   const seed = Number(flags.seed ?? stage.seed);
+  const underWay = flags.json === undefined ? undefined : new UnderWay(flags.json);
+  report.onCase = underWay && ((replay) => underWay.note(replay));
   await stage.run({ seed, size, part, parts, report });
+  underWay?.close();
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(report));
   else {
     console.log(`${stage.title}, seed ${seed}`);

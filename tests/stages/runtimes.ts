@@ -10,6 +10,7 @@ const MODEL_SEEDS = 144;
 const FILE_SEEDS = 60;
 
 async function attempt({ report }: StageRun, flags: Readonly<Record<string, string | number>>, body: () => Promise<void>): Promise<void> {
+  report.begin(flags);
   try {
     await body();
   } catch (error) {

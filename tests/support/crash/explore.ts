@@ -39,6 +39,8 @@ export interface Place {
 
 /** What is told of each image and each failure. */
 export interface Audience {
+  /** An image is about to be judged. */
+  judging?(place: Place): void;
   /** A crash point was visited, with so many images looked at. */
   point(images: number): void;
   /** An image was opened. `isNew`: it counts. */
@@ -136,6 +138,7 @@ async function crashAt<S>(walk: Walk<S>, at: number, counts: boolean): Promise<v
       slots: effort.slots,
       whole: isWhole(walk.segment, at),
     };
+    audience.judging?.({ at: place, image: image.index, lost: 0 });
     try {
       const { frame, report } = await judge.judge(image, bounds, looks);
       seen.set(image.hash, frame);
@@ -176,6 +179,7 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
         continue;
       }
       lies.add(image.hash);
+      audience.judging?.({ at: place, image: image.index, lost });
       try {
         audience.lied(await judge.judgeLie(image, { ...bounds, created: isCreated(walk.segment, at, lost) }));
       } catch (error) {

@@ -69,6 +69,7 @@ export class Corruption {
     name: string,
     make: () => Promise<string | undefined>,
   ): Promise<void> {
+    report.begin({ seed: this.seed, case: name });
     try {
       const outcome = await make();
       if (outcome === undefined) return;

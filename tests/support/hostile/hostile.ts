@@ -76,6 +76,7 @@ export class Hostile {
 
   async #case(report: StageReport, number: number, reached: Map<string, number>): Promise<void> {
     const mutator = NAMES[number % NAMES.length]!;
+    report.begin({ seed: this.seed, case: number });
     try {
       const outcome = await this.one(number);
       if (outcome === undefined) return;
