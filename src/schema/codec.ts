@@ -29,7 +29,7 @@ import type { Arena } from "./arena.ts";
 import { type FixedField, fixedFieldOf } from "./fixed.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { programOf } from "./program.ts";
-import type { KeyInput, KeyPrefix, Table } from "./table.ts";
+import type { AnyTable, KeyInput, KeyPrefix, Table } from "./table.ts";
 import { Memory, readRecord, readTuple } from "./tape_read.ts";
 import { writeRecord, writeTuple } from "./tape_write.ts";
 
@@ -47,6 +47,31 @@ export interface RowTapes {
   keys: number;
   /** First value tape; the next ones follow every `valueTapeBytes`. */
   values: number;
+}
+
+/** What follows from a definition alone, whatever manifest it is used with. */
+interface Layout {
+  readonly key: Plan;
+  readonly value: Plan;
+  readonly keyProgram: Uint8Array;
+  readonly valueProgram: Uint8Array;
+}
+
+const layouts = new WeakMap<object, Layout>();
+
+/** Worked out once for each definition: a manifest opens two dozen tables. */
+function layoutOf(table: AnyTable): Layout {
+  let layout = layouts.get(table);
+  if (layout === undefined) {
+    layout = {
+      key: planOf(table.name, table.key, true),
+      value: planOf(table.name, table.value, false),
+      keyProgram: programOf("key", table.key),
+      valueProgram: programOf("record", table.value),
+    };
+    layouts.set(table, layout);
+  }
+  return layout;
 }
 
 /** A table's codecs in one kernel. */
@@ -78,13 +103,14 @@ export class TableCodec<K extends readonly unknown[], V> {
     this.#kernel = kernel;
     this.#arena = arena;
     this.#memory = new Memory(kernel);
-    this.#key = planOf(table.name, table.key, true);
-    this.#value = planOf(table.name, table.value, false);
+    const { key, value, keyProgram, valueProgram } = layoutOf(table);
+    this.#key = key;
+    this.#value = value;
     this.#bare = table.key.length === 1 && table.key[0]!.type.is !== "tuple";
     this.keyTapeBytes = this.#key.slots * 8;
     this.valueTapeBytes = this.#value.slots * 8;
-    this.keyCodec = this.#register(programOf("key", table.key));
-    this.valueCodec = this.#register(programOf("record", table.value));
+    this.keyCodec = this.#register(keyProgram);
+    this.valueCodec = this.#register(valueProgram);
   }
 
   #register(program: Uint8Array): number {

@@ -6,7 +6,7 @@ import type { Stage } from "./stage.ts";
 export const stage: Stage = {
   name: "corruption",
   title: "Every byte and every block of a file that holds every kind of page damaged: absorbed, or named, and never answered as data",
-  parts: 8,
+  parts: 4,
   seed: 1,
   targets: {
     "damaged bytes × patterns": 350_000,

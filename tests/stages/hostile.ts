@@ -2,14 +2,14 @@
 import { Hostile, MUTATOR_COUNT } from "../support/hostile/hostile.ts";
 import type { Stage } from "./stage.ts";
 
-const GATE = 102_000;
+const GATE = 100_800;
 const SOAK = 50_000;
 
 /** Forged files: each call ends, in bounded steps and memory, with an answer or a typed error. */
 export const stage: Stage = {
   name: "hostile",
   title: "Forged files whose checksums are right: no hang, no trap, no unbounded memory, no untyped error",
-  parts: 8,
+  parts: 4,
   seed: 1,
   targets: { "forged files": 100_000, "mutators that reached the code behind the checksums": MUTATOR_COUNT },
   async run(run) {

@@ -40,7 +40,7 @@ function describe(error: unknown): string {
 export const stage: Stage = {
   name: "io_errors",
   title: "I/O errors: every storage call of every workload fails in every way that it can",
-  parts: 6,
+  parts: 4,
   seed: 31,
   targets: { [RUNS]: 25_000, workloads: 15 },
   async run(run) {
