@@ -2,7 +2,7 @@
 import { Hostile, MUTATOR_COUNT } from "../support/hostile/hostile.ts";
 import type { Stage } from "./stage.ts";
 
-const GATE = 100_800;
+const GATE = 102_000;
 const SOAK = 50_000;
 
 /** Forged files: each call ends, in bounded steps and memory, with an answer or a typed error. */
