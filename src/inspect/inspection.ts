@@ -5,7 +5,7 @@ import { Kernel } from "../kernel/kernel.ts";
 import { kernelModule } from "../kernel/loader.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type Environment, systemEnvironment } from "../store/environment.ts";
-import type { Meta } from "../store/meta.ts";
+import { fileIdWords, type Meta } from "../store/meta.ts";
 import type { InspectOptions, InspectProgress } from "./check_types.ts";
 import { Findings } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -60,8 +60,7 @@ export class Inspection {
   /** A kernel made ready for the pages of one state. */
   kernelFor({ pageShift, bytes }: Meta): Kernel {
     const kernel = this.kernel();
-    const view = new DataView(bytes.buffer, 32, 8);
-    if (kernel.exports.init(pageShift, 64, view.getUint32(0, true), view.getUint32(4, true)) !== 0) {
+    if (kernel.exports.init(pageShift, 64, ...fileIdWords(bytes)) !== 0) {
       fail("UNAVAILABLE", `Cannot ${this.#action}: the kernel's memory cannot grow`);
     }
     return kernel;

@@ -2,19 +2,8 @@
 //
 // The space bitmap says that the state uses them, so they are neither old nor of a table that was dropped. Which table one belongs to follows when its keys lie in a stretch that is lost of exactly one table, and every row of it can be
 // read with that table's schema. One that fits none, or more than one, is left.
-import {
-  BLOCK_SIZE,
-  CHECK_UNLINKED,
-  DONE,
-  META_FILE_ID,
-  MORE,
-  NEED_PAGE,
-  OK,
-  PAGE_LEAF,
-  PAGE_TYPE,
-  TABLE_DROPPED,
-} from "../../assembly/format.ts";
-import type { Meta } from "../store/meta.ts";
+import { BLOCK_SIZE, CHECK_UNLINKED, DONE, MORE, NEED_PAGE, OK, PAGE_LEAF, PAGE_TYPE, TABLE_DROPPED } from "../../assembly/format.ts";
+import { fileIdWords, type Meta } from "../store/meta.ts";
 import { statusError } from "../store/status.ts";
 import { compareKeys, isIn, merged } from "./lost_ranges.ts";
 import type { Inspection } from "./inspection.ts";
@@ -106,9 +95,7 @@ export function readLeaf(inspection: Inspection, { kernel }: Visitor, meta: Meta
   if (!inspection.source.take(page * pageSize, bytes)) return [];
   const at = kernel.exports.arena(pageSize) >>> 0;
   kernel.u8.set(bytes, at);
-  const id = new DataView(meta.bytes.buffer, meta.bytes.byteOffset + META_FILE_ID, 8);
-  const status = kernel.exports.imageVerify(at, pageSize, page, id.getUint32(0, true), id.getUint32(4, true));
-  if (status !== OK || bytes[PAGE_TYPE] !== PAGE_LEAF) return [];
+  if (bytes[PAGE_TYPE] !== PAGE_LEAF || kernel.exports.imageVerify(at, pageSize, page, ...fileIdWords(meta.bytes)) !== OK) return [];
   return rowsOf(kernel, at, pageSize, new RunReader(kernel, inspection.source, pageSize, 0, 0));
 }
 

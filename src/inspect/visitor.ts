@@ -34,7 +34,7 @@ import {
 } from "../../assembly/format.ts";
 import { isManifestError, ManifestError } from "../errors.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Meta } from "../store/meta.ts";
+import { fileIdWords, type Meta } from "../store/meta.ts";
 import { type Run, RunReader } from "../store/runs.ts";
 import { statusError } from "../store/status.ts";
 import type { Finding } from "./finding.ts";
@@ -127,8 +127,7 @@ export class Visitor {
     this.#pageSize = 2 ** meta.pageShift;
     this.kernel = inspection.kernelFor(meta);
     this.pages = new PageFindings(this.kernel, this.#pageSize, nameOf, (page) => this.#missing.get(page));
-    const view = new DataView(meta.bytes.buffer, meta.bytes.byteOffset + 32, 8);
-    this.#runs = new RunReader(this.kernel, inspection.source, this.#pageSize, view.getUint32(0, true), view.getUint32(4, true));
+    this.#runs = new RunReader(this.kernel, inspection.source, this.#pageSize, ...fileIdWords(meta.bytes));
   }
 
   /** Reads the page that the kernel asks for. */

@@ -326,6 +326,12 @@ export function newestMeta(region: Uint8Array, checksum: Checksum, fileId: strin
   return newest;
 }
 
+/** The half of the file id that pages carry, as the two words that the kernel takes. */
+export function fileIdWords(slot: Uint8Array): [number, number] {
+  const view = viewOf(slot);
+  return [view.getUint32(META_FILE_ID, true), view.getUint32(META_FILE_ID + 4, true)];
+}
+
 /** Whether a slot has its magic and its checksum. */
 export function isValid(slot: Uint8Array, checksum: Checksum): boolean {
   return hasMagic(slot) && viewOf(slot).getUint32(META_CRC, true) === checksum(slot);

@@ -173,6 +173,7 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
   const place = walk.base + at;
   for (let lost = 1; lost <= effort.lost; lost++) {
     let left = effort.lies, misses = 0;
+    const created = isCreated(walk.segment, at, lost);
     for (const image of disk.crashes(at, seeded(placeSeed(walk.seed, place, lost)), lost)) {
       if (lies.has(image.hash)) {
         if (++misses === MISSES) break;
@@ -181,7 +182,7 @@ async function lieAt<S>(walk: Walk<S>, at: number): Promise<void> {
       lies.add(image.hash);
       audience.judging?.({ at: place, image: image.index, lost });
       try {
-        audience.lied(await judge.judgeLie(image, { ...bounds, created: isCreated(walk.segment, at, lost) }));
+        audience.lied(await judge.judgeLie(image, { ...bounds, created }));
       } catch (error) {
         audience.failed(`the device has lied about ${lost} syncs: ${text(error)}`, { at: place, image: image.index, lost });
       }
