@@ -1,6 +1,6 @@
 // Salvage: what is undamaged is kept as it was, nothing is made up, nobody is left without word, and the source stays as it is.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { PAGE_BITMAP, PAGE_BRANCH, PAGE_LEAF, PAGE_RUN } from "../../assembly/format.ts";
+import { PAGE_BITMAP, PAGE_BRANCH, PAGE_HEADER, PAGE_LEAF, PAGE_RUN, PAGE_TYPE } from "../../assembly/format.ts";
 import { Manifest } from "../../mod.ts";
 import { isManifestError, ManifestError } from "../../src/errors.ts";
 import { checkFile, salvage, type SalvageOptions, type SalvageReport } from "../../src/inspect/mod.ts";
@@ -151,6 +151,44 @@ test("salvage: leaves below a branch that is lost in both generations are found 
     rescued++;
   }
   assert(rescued > 0);
+});
+
+/** Leaves are others from their `times`-th read on, as when a writer has put other pages in their places. */
+class Replaced extends WrappedStorage {
+  readonly #reads = new Map<number, number>();
+
+  constructor(image: Uint8Array, readonly times: number) {
+    super(new MemoryStorage(image, { readOnly: true }));
+  }
+
+  override read(at: number, into: Uint8Array): number {
+    const count = super.read(at, into);
+    for (let from = 0; from + pageSize <= count; from += pageSize) {
+      const page = (at + from) / pageSize;
+      const reads = (this.#reads.get(page) ?? 0) + 1;
+      this.#reads.set(page, reads);
+      if (reads >= this.times && into[from + PAGE_TYPE] === PAGE_LEAF) into.subarray(from + PAGE_HEADER, from + pageSize).fill(0x5a);
+    }
+    return count;
+  }
+}
+
+test("salvage: a leaf that no page leads to and that is another one when it is read again is left out", async () => {
+  const made = await fill({ notes: 2500 });
+  const branches = pagesOfKind(made.bytes, pageSize, PAGE_BRANCH);
+  let rows = Infinity;
+  for (const times of [2, 3, 4]) {
+    for (const page of branches) {
+      const target = new MemoryFile();
+      const source = new Replaced(rot(made.bytes, page, pageSize), times);
+      const { verified, from } = await salvage(source, new MemoryStorage(target), { from: "scan", environment: testEnvironment(8) });
+      assertEquals([verified, from], [true, "scan"]);
+      const manifest = await Manifest.open(new MemoryStorage(target), { readOnly: true, environment: testEnvironment(9) });
+      rows = Math.min(rows, rowsOf(manifest).get("notes")?.size ?? 0);
+      await manifest.close();
+    }
+  }
+  assert(rows < 2500, "no leaf was another one");
 });
 
 test("salvage: the newest generation destroyed is refused for the best state, and whole from the older one", async () => {
