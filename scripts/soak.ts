@@ -8,7 +8,8 @@ import { loadStage, STAGE_NAMES } from "../tests/stages/all.ts";
 import { StageReport, type StageReportJson } from "../tests/stages/report.ts";
 import type { Stage } from "../tests/stages/stage.ts";
 import { takeUnderWay } from "../tests/stages/under_way.ts";
-import { runProgram, tail } from "./gate.ts";
+import { tail } from "./gate.ts";
+import { runStage } from "./test_stages.ts";
 
 const OUT = ".build/soak";
 /** A part that takes longer than this hangs. */
@@ -56,12 +57,8 @@ async function runPart(track: Track): Promise<void> {
   track.running++;
   const began = performance.now();
   const json = `${OUT}/${stage.name}-${track.begun}.json`;
-  const flags = ["--stage", stage.name, "--size", "soak", "--seed", `${roundSeed}`, "--part", `${part}`, "--parts", `${parts}`];
-  const { code, text, timedOut } = await runProgram(
-    Deno.execPath(),
-    ["run", "-A", "--no-check", "tests/stages/run.ts", ...flags, "--json", json],
-    TIMEOUT_SECONDS,
-  );
+  const flags = ["--size", "soak", "--seed", `${roundSeed}`, "--part", `${part}`, "--parts", `${parts}`];
+  const { code, text, timedOut } = await runStage(stage, [...flags, "--json", json], TIMEOUT_SECONDS);
   const seconds = (performance.now() - began) / 1000;
   track.running--;
   track.done++;
@@ -70,7 +67,7 @@ async function runPart(track: Track): Promise<void> {
   if (code === 0) report.add(JSON.parse(readFileSync(json, "utf8")) as StageReportJson);
   else {report.fail(
       `${timedOut ? `ended after ${TIMEOUT_SECONDS} s` : `exit code ${code}`}\n${takeUnderWay(json)}\n${tail(text, 20)}`,
-      Object.fromEntries(pairs(flags)),
+      { stage: stage.name, ...Object.fromEntries(pairs(flags)) },
     );}
   takeUnderWay(json);
   rmSync(json, { force: true });

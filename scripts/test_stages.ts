@@ -41,25 +41,18 @@ export async function stageJobs(names: readonly string[]): Promise<Job[]> {
   return jobs;
 }
 
+/** Runs a process of a stage. */
+export function runStage(stage: Stage, args: string[], seconds: number): ReturnType<typeof runProgram> {
+  const v8 = stage.v8Flags === undefined ? [] : [`--v8-flags=${stage.v8Flags}`];
+  return runProgram(Deno.execPath(), ["run", "-A", "--no-check", ...v8, "tests/stages/run.ts", "--stage", stage.name, ...args], seconds);
+}
+
 async function runPart(stage: Stage, part: number, total: StageReport): Promise<JobResult> {
   const json = `${OUT}/${stage.name}-${part}.json`;
   rmSync(json, { force: true });
   takeUnderWay(json);
-  const args = [
-    "run",
-    "-A",
-    "--no-check",
-    "tests/stages/run.ts",
-    "--stage",
-    stage.name,
-    "--part",
-    `${part}`,
-    "--parts",
-    `${stage.parts}`,
-    "--json",
-    json,
-  ];
-  const { code, text, timedOut } = await runProgram(Deno.execPath(), args, TIMEOUT_SECONDS);
+  const args = ["--part", `${part}`, "--parts", `${stage.parts}`, "--json", json];
+  const { code, text, timedOut } = await runStage(stage, args, TIMEOUT_SECONDS);
   if (code !== 0) {
     const what = timedOut ? `ended after ${TIMEOUT_SECONDS} s` : `exit code ${code}`;
     return { passed: 0, failures: [`proofs ${stage.name}: part ${part + 1}: ${what}\n${takeUnderWay(json)}\n${tail(text)}`] };

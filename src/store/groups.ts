@@ -113,8 +113,11 @@ export class GroupReader {
         continue;
       }
       if (status === NOT_FOUND) return undefined;
-      // Parsing destroys the bytes of the group.
-      this.forget();
+      // Parsing destroys the bytes of the group, and of a torn one nobody knows how many.
+      const size = x.parsedSize();
+      const torn = x.parsedTorn() === 1;
+      if (status !== OK || torn) this.forget();
+      else this.#passed(position, size);
       if (status !== OK) fail("CORRUPT_JOURNAL", `Cannot recover: journal group ${group} does not parse`, { detail: { group } });
       const frames = x.parsedCount();
       const firstFrame = x.parsedFirstFrame();
@@ -123,8 +126,16 @@ export class GroupReader {
           detail: { group },
         });
       }
-      return { ...position, group, blocks: x.parsedSize(), frames, firstFrame, rebuilt: x.parsedRebuilt(), torn: x.parsedTorn() === 1 };
+      return { ...position, group, blocks: size, frames, firstFrame, rebuilt: x.parsedRebuilt(), torn };
     }
+  }
+
+  /** A whole group of `size` blocks has been parsed: what counts as read is what lies behind it. */
+  #passed(position: Position, size: number): void {
+    const blocks = position.block + size - this.#block;
+    this.#block += blocks;
+    this.#count -= blocks;
+    this.#at += blocks * BLOCK_SIZE;
   }
 
   /** Makes at least `wanted` blocks from a position on resident; returns the address of the first. */

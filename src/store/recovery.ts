@@ -68,7 +68,7 @@ export class Replay {
   }
 
   /**
-   * The next group is not whole. What is kept of a torn one is parsed again, because looking around uses the buffer. A reader may have looked while a writer was writing: then the
+   * The next group is not whole. What is kept of a torn one is parsed again, because looking around uses the buffer. A reader may have looked while a writer was writing, or at what it had read before that: then the
    * group is whole the next time, and later ones prove nothing.
    */
   #findAgain(torn: boolean): FoundGroup | undefined {
@@ -76,7 +76,7 @@ export class Replay {
     for (let again = 0;; again++) {
       try {
         this.#remains = this.#groups.refuseLaterGroups(journal.nextGroup);
-        return torn ? this.#find() : undefined;
+        return torn || this.#remains ? this.#find() : undefined;
       } catch (error) {
         if (!file.readOnly || again === REREADS) throw error;
         this.#groups.forget();

@@ -76,7 +76,7 @@ test("Store: a checkpoint is done although the length of the file cannot be aske
 test("Store: opening fails when the storage does not give the journal, and finds everything when it does again", async () => {
   const disk = new SimDisk();
   const first = await open(new FaultyStorage(disk.open()));
-  const keys = Array.from({ length: 6 }, (_, i) => `row ${i}`);
+  const keys = Array.from({ length: 40 }, (_, i) => `row ${i}`);
   for (const key of keys) await put(first, key, 3000);
   const image = disk.durable();
   let failed = 0, reads = 0;
