@@ -1,0 +1,73 @@
+// The folder contract: the files beside a manifest, as catalogs of files need them.
+//
+// Rules that every adapter keeps (tests/support/folder_suite.ts is the definition in code):
+// - A path is relative and has passed `checkRelativePath` (relative_path.ts): it cannot lead out of the folder. "" is the folder itself, where a directory is asked for.
+// - No call follows a symbolic link below the folder, at any segment: NOT_A_REGULAR_FILE.
+// - A file is durable when it has been synced since its last write. Its name is durable when the directory that holds it has been synced since; so is a rename (both directories) and a removal.
+// - `rename` replaces a file that is there; `create` does not (EXISTS).
+// - After a failed write the bytes of its range are undefined, all others untouched. A failed sync is reported once and never retried here.
+// - Errors are ManifestError with `file` (the relative path) in detail.
+import type { Durability } from "./storage.ts";
+
+/** What lies under a name. */
+export type EntryKind = "file" | "directory" | "link" | "other";
+
+/** A name in a directory. */
+export interface FolderEntry {
+  /** One segment of a path. It may be a name that `checkRelativePath` refuses. */
+  readonly name: string;
+  /** What it is; links are not followed. */
+  readonly kind: EntryKind;
+}
+
+/** What the file system says of a path or an open file. */
+export interface FileFacts {
+  /** What it is; links are not followed. */
+  readonly kind: EntryKind;
+  /** Length in bytes. */
+  readonly sizeBytes: number;
+  /** Last modification, milliseconds since 1970, perhaps with a fraction. */
+  readonly modifiedAt: number;
+  /** The same for the same file, whatever its name, as long as it lives: device and inode. */
+  readonly identity: string;
+}
+
+/** A file that is open. */
+export interface FolderFile {
+  /** What it is now. */
+  facts(): Promise<FileFacts>;
+  /** Reads from byte `at` into all of `into`, and returns how many bytes were read: fewer only where the file ends. IO_READ. */
+  read(at: number, into: Uint8Array): Promise<number>;
+  /** Writes all of `from` at byte `at`, or throws. The bytes are not changed by the caller until it has resolved. IO_WRITE, NO_SPACE, QUOTA, READ_ONLY. */
+  write(at: number, from: Uint8Array): Promise<void>;
+  /** Makes everything written, and the length, durable. SYNC_FAILED. */
+  sync(): Promise<void>;
+  /** Frees what it holds; does not sync. A second call does nothing; every other call behind it throws HANDLE_CLOSED. */
+  close(): Promise<void>;
+}
+
+/** A folder of files. */
+export interface Folder {
+  /** Base name for messages and errors; never a whole path. */
+  readonly name: string;
+  /** What a completed sync promises here. */
+  readonly durability: Durability;
+  /** Names in a directory, in no order. NOT_FOUND, NOT_A_DIRECTORY. */
+  list(directory: string): Promise<FolderEntry[]>;
+  /** What lies at a path; undefined when there is nothing. A link at the last segment is told as one. */
+  facts(path: string): Promise<FileFacts | undefined>;
+  /** Opens a regular file; only read and, with the platform's leave, sync are allowed. NOT_FOUND, NOT_A_REGULAR_FILE. */
+  open(path: string): Promise<FolderFile>;
+  /** Makes a file that is not there and opens it. EXISTS, NOT_FOUND when its directory is missing. */
+  create(path: string): Promise<FolderFile>;
+  /** Gives a file another name, in place of one that may be there. NOT_FOUND. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or a link; false when there is none. NOT_A_REGULAR_FILE for a directory. */
+  remove(path: string): Promise<boolean>;
+  /** Makes a directory unless there is one. NOT_FOUND when its parent is missing, EXISTS when something else is there. */
+  makeDirectory(directory: string): Promise<void>;
+  /** Removes an empty directory; false when there is none. */
+  removeDirectory(directory: string): Promise<boolean>;
+  /** Makes the names in a directory durable. SYNC_FAILED. */
+  syncDirectory(directory: string): Promise<void>;
+}
