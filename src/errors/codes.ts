@@ -46,6 +46,7 @@ export type ErrorCode =
   | "CURSOR_UNKNOWN"
   | "CURSOR_TRUNCATED"
   | "ABORTED"
+  | "CATALOG_MISMATCH"
   | "CONFLICT"
   | "OBJECT_CONDEMNED"
   | "LOCKED"
@@ -103,6 +104,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   CURSOR_UNKNOWN: ["usage", false],
   CURSOR_TRUNCATED: ["usage", false],
   ABORTED: ["usage", false],
+  CATALOG_MISMATCH: ["usage", false],
   // conflict
   CONFLICT: ["conflict", true],
   OBJECT_CONDEMNED: ["conflict", true],

@@ -10,6 +10,7 @@ const BELOW: Record<string, readonly string[]> = {
   cli: ["inspect", "manifest", "store", "storage", "errors.ts"],
   inspect: ["manifest", "schema", "store", "kernel", "storage", "errors.ts", "format"],
   flush: ["manifest", "store", "errors.ts"],
+  catalogs: ["manifest", "schema", "store", "storage", "errors.ts"],
   manifest: ["schema", "store", "kernel", "storage", "errors.ts", "format"],
   schema: ["kernel", "errors.ts", "format"],
   store: ["kernel", "storage", "errors.ts", "format"],
@@ -67,6 +68,15 @@ test("layers: imports point down", () => {
 test("layers: kernel and storage do not know each other", () => {
   const wrong = FILES.flatMap((path) => importsOf(path).map((item) => [layerOf(path), layerOf(item.path ?? "src/none")].sort().join(" ")))
     .filter((pair) => pair === "kernel storage");
+  assertEquals(wrong, []);
+});
+
+test("layers: of the store, catalogs know the environment only", () => {
+  const wrong = FILES.filter((path) => layerOf(path) === "catalogs").flatMap((path) =>
+    importsOf(path).filter((item) => item.path?.startsWith("src/store/") && item.path !== ENVIRONMENT).map((item) =>
+      `${path} imports ${item.path}`
+    )
+  );
   assertEquals(wrong, []);
 });
 
