@@ -65,6 +65,7 @@ export type ErrorCode =
   | "READ_ONLY_MEDIUM"
   | "FILE_MOVED"
   | "NOT_A_REGULAR_FILE"
+  | "NOT_A_DIRECTORY"
   | "CORRUPT_HEADER"
   | "CORRUPT_PAGE"
   | "CORRUPT_RECORD"
@@ -127,6 +128,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   READ_ONLY_MEDIUM: ["io", false],
   FILE_MOVED: ["io", false, "closed"],
   NOT_A_REGULAR_FILE: ["io", false, "closed"],
+  NOT_A_DIRECTORY: ["io", false],
   // data
   CORRUPT_HEADER: ["data", false],
   CORRUPT_PAGE: ["data", false],

@@ -84,7 +84,8 @@ export function hasFiles(): boolean {
   return runtimeName() !== "workerd" && builtinModule("node:fs") !== undefined && builtinModule("node:path") !== undefined;
 }
 
-function nodeFs(): NodeFs {
+/** `node:fs`; RUNTIME_UNSUPPORTED where no file is durable. */
+export function nodeFs(): NodeFs {
   // workerd can offer a node:fs whose writes end with the request: a store there would lose everything without a word.
   if (!hasFiles()) {
     fail("RUNTIME_UNSUPPORTED", "Cannot open a file: this runtime has no durable files", { detail: { runtime: runtimeName() } });
@@ -92,11 +93,13 @@ function nodeFs(): NodeFs {
   return builtinModule<NodeFs>("node:fs")!;
 }
 
-function nodePath(): NodePath {
+/** `node:path`. */
+export function nodePath(): NodePath {
   return builtinModule<NodePath>("node:path")!;
 }
 
-function pathText(path: string | URL): string {
+/** The path that a caller has given. */
+export function pathText(path: string | URL): string {
   if (path instanceof URL) {
     if (path.protocol !== "file:") failType("Cannot open a file: the URL is not a file: URL", { protocol: path.protocol });
     return builtinModule<{ fileURLToPath(url: URL): string }>("node:url")!.fileURLToPath(path);
@@ -162,7 +165,8 @@ function uninterrupted<T>(call: () => T): T {
   }
 }
 
-function durabilityOf(fs: NodeFs, path: string): Durability {
+/** What a sync of a file at this path promises, as far as the system tells. */
+export function durabilityOf(fs: Pick<NodeFs, "statfsSync">, path: string): Durability {
   if (platformName() === "linux" && fs.statfsSync !== undefined && mayAskSystem("statfs")) {
     try {
       const { type } = fs.statfsSync(path);

@@ -63,6 +63,55 @@ export interface NodeFs {
   unlinkSync(path: string): void;
 }
 
+/** What a callback of `node:fs` is given. */
+export type NodeCallback<T = void> = (error: Error | null, result: T) => void;
+
+/** What `lstat` answers, as far as the folder adapter uses it. */
+export interface FolderStat extends FileStat {
+  /** Last modification, milliseconds since 1970. */
+  readonly mtimeMs: bigint;
+  /** The same in nanoseconds. */
+  readonly mtimeNs: bigint;
+}
+
+/** A name that `readdir` has found. */
+export interface NodeEntry {
+  /** One segment. */
+  readonly name: string;
+  /** A regular file. */
+  isFile(): boolean;
+  /** A symbolic link. */
+  isSymbolicLink(): boolean;
+  /** A directory. */
+  isDirectory(): boolean;
+}
+
+/** The part of `node:fs` that the folder adapter uses: looks are synchronous, whatever may take long is not. */
+export interface NodeFolderFs extends Pick<NodeFs, "constants" | "openSync" | "closeSync" | "realpathSync" | "statfsSync"> {
+  /** fstat(2). */
+  fstatSync(fd: number, options: { bigint: true }): FolderStat;
+  /** lstat(2). */
+  lstatSync(path: string, options: { bigint: true }): FolderStat;
+  /** pread(2): bytes read, perhaps fewer than asked. */
+  read(fd: number, into: Uint8Array, offset: number, length: number, position: number, done: NodeCallback<number>): void;
+  /** pwrite(2): bytes written, perhaps fewer than given. */
+  write(fd: number, from: Uint8Array, offset: number, length: number, position: number, done: NodeCallback<number>): void;
+  /** fdatasync(2). */
+  fdatasync(fd: number, done: NodeCallback): void;
+  /** fsync(2); for directories. */
+  fsync(fd: number, done: NodeCallback): void;
+  /** Names in a directory. */
+  readdir(path: string, options: { withFileTypes: true }, done: NodeCallback<NodeEntry[]>): void;
+  /** rename(2). */
+  rename(from: string, to: string, done: NodeCallback): void;
+  /** unlink(2). */
+  unlink(path: string, done: NodeCallback): void;
+  /** mkdir(2). */
+  mkdir(path: string, options: { mode: number }, done: NodeCallback): void;
+  /** rmdir(2). */
+  rmdir(path: string, done: NodeCallback): void;
+}
+
 /** The part of `node:child_process` that the lock uses. */
 export interface NodeChildProcess {
   /** Runs a program and waits for it. */

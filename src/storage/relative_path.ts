@@ -1,6 +1,7 @@
 // Paths inside a folder: what is refused before a platform sees it.
 //
-// One rule for all platforms, so that a folder can be copied from one to another: what leads out of the folder anywhere, names a device anywhere, or is two names for one file anywhere, is refused everywhere.
+// One rule for all platforms, so that a folder can be copied from one to another: what leads out of the folder anywhere, names a device anywhere, or is changed on its way to a name anywhere (a dot or space at the end), is refused everywhere.
+// Not looked at: case and Unicode normal forms. Names that differ only in these are one file on some systems, and a path alone does not tell.
 import { fail, failType } from "../errors.ts";
 
 const PATH_BYTES = 1024;
@@ -35,6 +36,11 @@ export function checkRelativePath(path: string, action: string): void {
   if (typeof path !== "string") failType(`Cannot ${action}: the path is not a text`, { field: "path" });
   const why = whyNotRelative(path);
   if (why !== undefined) fail("NAME_INVALID", `Cannot ${action} ${JSON.stringify(path.slice(0, 255))}: ${why}`, { detail: { file: path } });
+}
+
+/** As {@linkcode checkRelativePath} where a directory is named: "" is the folder itself. */
+export function checkDirectoryPath(directory: string, action: string): void {
+  if (directory !== "") checkRelativePath(directory, action);
 }
 
 /** The directory part of a path; "" for a file in the folder itself. */

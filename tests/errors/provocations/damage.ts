@@ -2,8 +2,9 @@
 import { BLOCK_SIZE, DONE, META_CRC, META_FORMAT, META_INCOMPATIBLE, META_MIN_READER, TABLE_ID_CHANGES } from "../../../assembly/format.ts";
 import { defineTable, Manifest, text, u53 } from "../../../mod.ts";
 import { openFile } from "../../../src/storage/file.ts";
+import { FileFolder, fileFolder } from "../../../src/storage/file_folder.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
-import type { NodeFs } from "../../../src/storage/platform.ts";
+import type { NodeFolderFs, NodeFs } from "../../../src/storage/platform.ts";
 import { bigEndian, stageRaw } from "../../../src/store/raw_ops.ts";
 import { Store } from "../../../src/store/store.ts";
 import * as nodeFs from "node:fs";
@@ -200,6 +201,17 @@ export const DAMAGE: Provocations = {
   NOT_A_REGULAR_FILE: [
     opening("a folder", () => "tests"),
     platform("a link in the file's place", { openSync: refusing("EISDIR", "open") }),
+  ],
+  NOT_A_DIRECTORY: [
+    { what: "a file in the place of a directory", provoke: () => errorOf(() => fileFolder("tests/support").list("folder.ts")) },
+    {
+      what: "a file that takes the place of a directory while that is listed",
+      provoke: () => {
+        const readdir = (_path: string, _options: unknown, done: (error: Error) => void): void =>
+          done(Object.assign(new Error("ENOTDIR: at /a/secret/folder"), { code: "ENOTDIR", syscall: "scandir" }));
+        return errorOf(() => new FileFolder("tests", { ...nodeFs, readdir } as unknown as NodeFolderFs).list("support"));
+      },
+    },
   ],
   CORRUPT_HEADER: [
     opening("no meta slot that can be read", image((bytes) => bytes.fill(1, 100, 4 * BLOCK_SIZE))),
