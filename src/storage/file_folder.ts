@@ -110,7 +110,7 @@ export class FileFolder implements Folder {
     if (directory !== "") this.#need(directoryOf(directory), "make directory");
     const found = this.#look(directory, "make directory");
     if (found !== undefined) {
-      if (!found.isDirectory()) failEntry("EXISTS", "make directory", directory, "something else is there");
+      if (!found.isDirectory()) failEntry("EXISTS", "make directory", this.#named(directory), "something else is there");
       return;
     }
     const full = this.#full(directory);
@@ -128,7 +128,7 @@ export class FileFolder implements Folder {
     checkDirectoryPath(directory, "remove directory");
     const found = this.#find(directory, "remove directory");
     if (found === undefined) return false;
-    checkDirectory(kindOf(found), "remove directory", directory);
+    checkDirectory(kindOf(found), "remove directory", this.#named(directory));
     return await this.#removed("remove directory", directory, () => awaitCall((done) => this.#fs.rmdir(this.#full(directory), done)));
   }
 
@@ -142,6 +142,11 @@ export class FileFolder implements Folder {
     return path === "" ? this.#root : `${this.#root}/${path}`;
   }
 
+  /** A path in errors. */
+  #named(path: string): string {
+    return path === "" ? this.name : path;
+  }
+
   /** What lies at a path whose directories have been looked at; links are told, but for the folder itself, where they are followed. */
   #look(path: string, action: FolderAction): FolderStat | undefined {
     try {
@@ -150,7 +155,7 @@ export class FileFolder implements Folder {
       return makeCall(() => this.#fs.lstatSync(this.#fs.realpathSync(this.#root), { bigint: true }));
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
-      throw folderError(action, path, error);
+      throw folderError(action, this.#named(path), error);
     }
   }
 
@@ -168,8 +173,8 @@ export class FileFolder implements Folder {
   /** Throws unless there is a directory. */
   #need(directory: string, action: FolderAction): void {
     const found = this.#find(directory, action);
-    if (found === undefined) failMissing(action, directory === "" ? this.name : directory);
-    checkDirectory(kindOf(found), action, directory === "" ? this.name : directory);
+    if (found === undefined) failMissing(action, this.#named(directory));
+    checkDirectory(kindOf(found), action, this.#named(directory));
   }
 
   #opened(action: "open" | "create", path: string, flags: number): FolderFile {
@@ -192,7 +197,7 @@ export class FileFolder implements Folder {
     try {
       return await call();
     } catch (error) {
-      throw folderError(action, path === "" ? this.name : path, error);
+      throw folderError(action, this.#named(path), error);
     }
   }
 
@@ -216,7 +221,7 @@ export class FileFolder implements Folder {
     try {
       await awaitCall((done) => this.#fs.fsync(fd, done));
     } catch (error) {
-      if (!NO_DIRECTORY_SYNC.includes(errnoOf(error))) throw folderError("sync", directory === "" ? this.name : directory, error);
+      if (!NO_DIRECTORY_SYNC.includes(errnoOf(error))) throw folderError("sync", this.#named(directory), error);
     } finally {
       this.#fs.closeSync(fd);
     }
