@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
+import { withFunctionTable } from "./kernel_table.ts";
 
 /** The committed module. */
 export const WASM_FILE = "core.wasm";
@@ -42,7 +43,7 @@ export async function compileKernel(entries: string[] = ["assembly/index.ts"]): 
     },
   });
   if (error || wasm === undefined) throw new Error(`Cannot compile the kernel: ${messages.trim() || error?.message}`);
-  return describe(wasm);
+  return describe(withFunctionTable(wasm));
 }
 
 /** Hash, size and carrying source of a module. */

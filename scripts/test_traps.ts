@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import binaryen from "binaryen";
 import { build } from "esbuild";
 import { type Job, type JobResult, runProgram, tail } from "./gate.ts";
+import { functionNames } from "../src/kernel/functions.ts";
 import { codeOf, sourceFiles } from "../tests/support/source.ts";
 import type { Runtimes } from "./tools.ts";
 
@@ -37,12 +38,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
 /** What run_traps.ts answers: for each module, why the suite failed; null when it passed. */
 type Outcomes = Record<string, string | null>;
 
-/** Exported functions of a module. */
-function exportedFunctions(wasm: Uint8Array<ArrayBuffer>): string[] {
-  return WebAssembly.Module.exports(new WebAssembly.Module(wasm)).filter((item) => item.kind === "function").map((item) => item.name)
-    .sort();
-}
-
 /** Names that src/ calls as methods, outside the declaration of the boundary. */
 function calledFromSources(): Set<string> {
   const called = new Set<string>();
@@ -54,15 +49,17 @@ function calledFromSources(): Set<string> {
 }
 
 /** The module with one export, when named, replaced by a trap. */
-export function withTrap(wasm: Uint8Array, name: string | undefined): Uint8Array {
+export function withTrap(wasm: Uint8Array<ArrayBuffer>, name: string | undefined): Uint8Array {
   const module = binaryen.readBinary(wasm);
   module.setFeatures(binaryen.Features.All);
   if (name !== undefined) {
-    const { value } = binaryen.getExportInfo(module.getExport(name));
-    const { params, results } = binaryen.getFunctionInfo(module.getFunction(value));
-    module.removeExport(name);
+    const place = functionNames(new WebAssembly.Module(wasm)).indexOf(name);
+    const segment = binaryen.getElementSegmentInfo(module.getElementSegmentByIndex(0));
+    const { params, results } = binaryen.getFunctionInfo(module.getFunction(segment.data[place]!));
     module.addFunction("trap", params, results, [], module.unreachable());
-    module.addFunctionExport("trap", name);
+    module.removeElementSegment(segment.name);
+    const functions = segment.data.map((value, i) => i === place ? "trap" : value);
+    module.addActiveElementSegment(segment.table, segment.name, functions, module.i32.const(0));
   }
   const bytes = module.emitBinary();
   module.dispose();
@@ -73,7 +70,7 @@ export function withTrap(wasm: Uint8Array, name: string | undefined): Uint8Array
 export function trapJobs(runtimes: Runtimes): Job[] {
   const wasm = new Uint8Array(readFileSync("core.wasm"));
   const called = calledFromSources();
-  const names = exportedFunctions(wasm).filter((name) => !(name in EXCEPTIONS) || called.has(name));
+  const names = functionNames(new WebAssembly.Module(wasm)).filter((name) => !(name in EXCEPTIONS) || called.has(name));
   let ready: Promise<unknown> | undefined;
 
   async function prepare(): Promise<void> {

@@ -134,9 +134,8 @@ export const FURTHER: readonly Mutant[] = [
     name: "goes-on-behind-a-trap",
     what: "The kernel's instance is used again behind a trap, with memory that is half changed.",
     edits: [{
-      file: "src/kernel/guard.ts",
-      find:
-        '    for (const name of Object.keys(out)) if (typeof out[name] === "function") out[name] = over;\n    onTrap(error);\n    throw error;',
+      file: "src/kernel/functions.ts",
+      find: "    for (const name of functionNames(module)) set(own, name, over);\n    onTrap(error);\n    throw error;",
       replace: "    over();\n    throw error;",
     }],
     likely: ["stage containment"],

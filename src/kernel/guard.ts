@@ -1,30 +1,20 @@
-// The exported functions behind a guard: what one of them throws is a trap, and ends the instance.
+// The guard of the kernel's functions: what one of them throws is a trap, and ends the instance.
 //
-// A trap leaves memory half changed, so nothing may be asked of the instance again: its functions throw the same error from then on, before they reach it. The kernel imports nothing, so whatever comes out of a call is its own: a failed
-// assertion, an access outside memory, or an overflow of the stack.
+// A trap leaves memory half changed, so nothing may be asked of the instance again: its functions throw the same error from then on, before they reach it (functions.ts). The kernel imports nothing, so whatever comes out of a call is its own:
+// a failed assertion, an access outside memory, or an overflow of the stack.
 import { ManifestError } from "../errors.ts";
-import type { KernelExports } from "./abi.ts";
 
-type Exported = (...args: number[]) => number;
+/** A function of the kernel: numbers in, a number or nothing out. */
+export type Exported = (...args: number[]) => number;
 
-/** The same functions; `onTrap` hears of the first trap before the caller does. */
-export function guarded(exports: Readonly<Record<string, unknown>>, onTrap: (error: ManifestError) => void): KernelExports {
-  const out: Record<string, unknown> = {};
-  const trap = (cause: unknown): never => {
-    const error = new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause });
-    const over = (): never => {
-      throw error;
-    };
-    for (const name of Object.keys(out)) if (typeof out[name] === "function") out[name] = over;
-    onTrap(error);
-    throw error;
-  };
-  for (const [name, value] of Object.entries(exports)) out[name] = typeof value === "function" ? guard(value as Exported, trap) : value;
-  return out as unknown as KernelExports;
+/** What a trap is told as. */
+export function trapError(cause: unknown): ManifestError {
+  return new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause });
 }
 
+/** The same function; what it throws goes to `trap`. */
 // One shape for each number of parameters: a call through a rest parameter would make an array.
-function guard(call: Exported, trap: (cause: unknown) => never): Exported {
+export function guard(call: Exported, trap: (cause: unknown) => never): Exported {
   switch (call.length) {
     case 0:
       return () => {

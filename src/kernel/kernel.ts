@@ -4,7 +4,7 @@
 // `kernel.u32` and `kernel.f64` afresh after each call and never keep one.
 import type { ManifestError } from "../errors.ts";
 import type { KernelExports } from "./abi.ts";
-import { guarded } from "./guard.ts";
+import { kernelFunctions } from "./functions.ts";
 
 /** One instance of the kernel with views of its memory. */
 export class Kernel {
@@ -22,7 +22,7 @@ export class Kernel {
 
   constructor(module: WebAssembly.Module) {
     const instance = new WebAssembly.Instance(module, {});
-    this.exports = guarded(instance.exports, (error) => this.onTrap(error));
+    this.exports = kernelFunctions(module, instance, (error) => this.onTrap(error));
     this.#memory = instance.exports.memory as WebAssembly.Memory;
     const { buffer } = this.#memory;
     this.#u8 = new Uint8Array(buffer);

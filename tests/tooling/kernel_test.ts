@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertLessOrEqual, assertStrictEquals } from "@std/assert";
+import { functionNames } from "../../src/kernel/functions.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
 import { CORE_BASE64, CORE_SHA256 } from "../../src/kernel/wasm_bytes.ts";
 import { test } from "../support/harness.ts";
@@ -26,12 +27,18 @@ test("wasm_bytes: holds the bytes of core.wasm", () => {
   assert(CORE_BASE64 === wasm.toString("base64"), "the base64 in wasm_bytes.ts is not core.wasm");
 });
 
-test("KernelExports: names the module's exported functions, all of them and no others", () => {
+test("core.wasm: exports its memory and its table of functions, and nothing else", () => {
+  const exported = WebAssembly.Module.exports(kernelModule()).map(({ name, kind }) => `${kind} ${name}`).sort();
+  assertEquals(exported, ["memory memory", "table functions"]);
+});
+
+test("KernelExports: names the functions of the module's table, all of them and no others", () => {
   const code = codeOf(readFileSync("src/kernel/abi.ts", "utf8"));
   const body = code.slice(code.indexOf("interface KernelExports"));
   const declared = [...body.matchAll(/^ {2}(\w+)\(/gm)].map((match) => match[1]!).sort();
-  const exported = WebAssembly.Module.exports(kernelModule()).filter((item) => item.kind === "function").map((item) => item.name).sort();
-  assertEquals(exported, declared);
+  assertEquals(functionNames(kernelModule()), declared);
+  const { exports: { functions } } = new WebAssembly.Instance(kernelModule(), {});
+  assertEquals((functions as WebAssembly.Table).length, declared.length);
 });
 
 test("kernelModule: gives back the module it is given", () => {

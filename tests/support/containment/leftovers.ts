@@ -1,6 +1,7 @@
 // Whatever the kernel's memory held before, the file gets the same bytes: nothing that was left over in it is ever written, and nothing is read before it was set.
 //
 // A workload runs in kernels whose free memory is zero, as it comes, and in kernels whose free memory is full of a pattern. Every call of the storage must be the same, byte for byte.
+import { functionNames } from "../../../src/kernel/functions.ts";
 import { FaultPlan } from "../faulty_storage.ts";
 import { settled, WORKLOADS } from "../io_errors/run.ts";
 import { Seen } from "../io_errors/subject.ts";
@@ -11,11 +12,12 @@ const PATTERN = Uint8Array.of(0xc5, 0x9e, 0x3a, 0x71, 0xd4, 0x0b, 0x8f, 0x62);
 /** A piece of it that no file holds by chance. */
 const PIECE = 6;
 
-function fill(exports: WebAssembly.Exports): void {
+function fill(module: WebAssembly.Module, exports: WebAssembly.Exports): void {
   const memory = exports.memory as WebAssembly.Memory;
   memory.grow(PAGES - memory.buffer.byteLength / 65536);
   // The first block that is asked for lies where free memory begins.
-  const from = (exports.arena as (bytes: number) => number)(65536) >>> 0;
+  const arena = (exports.functions as WebAssembly.Table).get(functionNames(module).indexOf("arena")) as (bytes: number) => number;
+  const from = arena(65536) >>> 0;
   const bytes = new Uint8Array(memory.buffer);
   for (let at = from; at < bytes.length; at++) bytes[at] = PATTERN[at & 7]!;
 }
@@ -29,7 +31,7 @@ async function writesOf(name: string, seed: number, filled: boolean): Promise<{ 
   const real = WebAssembly.Instance;
   const made = function (module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Instance {
     const instance = new real(module, imports);
-    if (filled) fill(instance.exports);
+    if (filled) fill(module, instance.exports);
     return instance;
   };
   WebAssembly.Instance = made as unknown as typeof WebAssembly.Instance;

@@ -2,6 +2,7 @@
 //
 // While a plan is installed every instance that is made gets functions that count their calls and trap as planned, before the real one runs or behind it (memory is changed then, and nobody is told what came of it). A call that reaches an
 // instance behind its trap is noted: it must be thrown away.
+import { functionNames } from "../../../src/kernel/functions.ts";
 
 /** Which call traps. */
 export interface Trap {
@@ -33,19 +34,17 @@ export class TrapPlan {
     this.trap = trap;
   }
 
-  /** The functions of a new instance. */
-  wrap(exports: WebAssembly.Exports): WebAssembly.Exports {
+  /** The exports of a new instance: functions that are taken from its table count, and trap. */
+  wrap(module: WebAssembly.Module, exports: WebAssembly.Exports): WebAssembly.Exports {
     const number = ++this.instances;
-    const out: Record<string, WebAssembly.ExportValue> = {};
-    for (const [name, value] of Object.entries(exports)) {
-      if (typeof value !== "function") {
-        out[name] = value;
-        continue;
-      }
-      const call = (...args: number[]): number => this.#call(number, name, value as (...args: number[]) => number, args);
-      out[name] = Object.defineProperty(call, "length", { value: value.length });
-    }
-    return out;
+    const names = functionNames(module);
+    const table = exports.functions as WebAssembly.Table;
+    const get = (place: number): unknown => {
+      const value = table.get(place) as (...args: number[]) => number;
+      const call = (...args: number[]): number => this.#call(number, names[place]!, value, args);
+      return Object.defineProperty(call, "length", { value: value.length });
+    };
+    return { ...exports, functions: { get } as WebAssembly.Table };
   }
 
   #call(instance: number, name: string, real: (...args: number[]) => number, args: number[]): number {
@@ -65,7 +64,7 @@ export class TrapPlan {
 export async function withTraps<T>(plan: TrapPlan, run: () => Promise<T>): Promise<T> {
   const real = WebAssembly.Instance;
   const made = function (module: WebAssembly.Module, imports: WebAssembly.Imports): { exports: WebAssembly.Exports } {
-    return { exports: plan.wrap(new real(module, imports).exports) };
+    return { exports: plan.wrap(module, new real(module, imports).exports) };
   };
   WebAssembly.Instance = made as unknown as typeof WebAssembly.Instance;
   try {
