@@ -83,7 +83,10 @@ export async function byteCase(subject: Subject, at: number, value: number, mode
   }
 }
 
-/** Damage that appears under an open handle: opened once on a file with one damaged byte of a page, then every other byte of it in turn. The page is never taken in, so each case reads it afresh. */
+/**
+ * Damage that appears under an open handle: opened once on a file with one damaged byte of a page, then every other byte of it in turn. The page is never taken in, so each case reads it afresh; one that is not in use is
+ * never asked for.
+ */
 export class OpenHandle {
   readonly #subject: Subject;
   readonly #region: Region;
@@ -98,7 +101,7 @@ export class OpenHandle {
   /** Opens for reading; undefined when opening needs the page. */
   static async open(subject: Subject, region: Region, at: number, value: number): Promise<OpenHandle | undefined> {
     const { file } = subject;
-    if (region.kind !== "tree" && region.kind !== "run") return undefined;
+    if (region.kind !== "tree" && region.kind !== "run" && region.kind !== "unused") return undefined;
     file.damageByte(at, value);
     try {
       return new OpenHandle(subject, region, await Store.open(new FlatStorage(file, true), caseOptions(testEnvironment(1), "read")));
@@ -119,6 +122,10 @@ export class OpenHandle {
     const { first } = new Interrogation(this.#store, expected, this.#subject.damagedPages(this.#region)).run();
     footprint.check("read");
     file.reset();
+    if (this.#region.kind === "unused") {
+      if (first !== undefined) throw new Wrong(`a byte that nobody uses is damaged: ${JSON.stringify(first)}`);
+      return "unused, handle open";
+    }
     const node = expected.image.nodes.get(this.#region.page)!;
     if (first === undefined) throw new Wrong(`page ${this.#region.page} is damaged and nobody has noticed`);
     if (first.code !== "CORRUPT_PAGE" || first.page !== node.page || !sameReason(first.reason)) {

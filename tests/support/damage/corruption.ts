@@ -21,6 +21,8 @@ import { twoBytesCase } from "./two_bytes_case.ts";
 const MODES: readonly Mode[] = ["read", "write"];
 /** Bytes that a process takes at a time. */
 const STRETCH = 512;
+/** Reading: every so manyth byte of a page is damaged before the file is opened, the others under an open handle. */
+const FRESH = 4;
 /** Every so manyth case is looked at with the whole-file check, and opened again. */
 const DEEP = 61;
 
@@ -99,7 +101,13 @@ export class Corruption {
       for (let at = start; at < end; at++) {
         for (const [i, pattern] of PATTERNS.entries()) {
           const value = size === "soak" ? (bytes[at]! + 1 + random.int(255)) & 0xff : patternValue(pattern, at, bytes[at]!, this.seed);
-          const mode = i === 0 ? "read" : i === 1 ? "write" : handle !== undefined ? "open" : MODES[at % 2]!;
+          const mode = i === 1
+            ? "write"
+            : handle !== undefined && (i === 2 || at % FRESH !== 0)
+            ? "open"
+            : i === 0
+            ? "read"
+            : MODES[at % 2]!;
           await this.#case(
             report,
             "damaged bytes × patterns",
