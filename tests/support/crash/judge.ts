@@ -237,14 +237,9 @@ export class Judge<S> {
 /** An image for each change that an opening makes: all it has written by then, or, by turns, some part of what no sync covers. */
 function nestedImage(image: CrashImage, log: CallLog, at: number, random: Random): CrashImage | undefined {
   if (log.calls[at - 1]!.kind === "sync" && at < log.calls.length) return undefined; // everything kept, as before the sync
-  const pending = log.pending(0, at, log.covered(at));
-  const free = pending.filter(({ fixed }) => !fixed);
-  let left = free.length === 0 || at % 2 === 0 ? 0 : 1 + random.int(16);
-  for (const fates of planFates(free.map(({ change }) => change), { sector: 512, garbage: true }, random)) {
-    if (left-- > 0) continue;
-    let next = 0;
-    return image.then(0, pending.map(({ change, fixed }) => ({ change, fate: fixed ? "keep" : fates[next++]! })));
-  }
+  const { changes, build } = image.crash(log, at);
+  let left = changes.length === 0 || at % 2 === 0 ? 0 : 1 + random.int(16);
+  for (const fates of planFates(changes, { sector: 512, garbage: true }, random)) if (left-- <= 0) return build(0, fates);
   return undefined;
 }
 

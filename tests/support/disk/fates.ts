@@ -8,7 +8,11 @@
 //
 // Within 2, and within 3 and 4, the order is random, so that whoever takes only some of them takes others with another seed.
 import type { Random } from "../random.ts";
-import type { Change, Fate } from "./change.ts";
+import type { Fate } from "./change.ts";
+import type { Write } from "./landing.ts";
+
+/** A change as far as its fate is concerned: only a write can be cut. */
+export type Divisible = Write | { readonly kind: "truncate" | "names" };
 
 /** How the device behaves. */
 export interface Device {
@@ -37,7 +41,7 @@ type Plan =
   | { readonly pair: readonly [number, number]; readonly fate: "keep" | "drop" };
 
 /** Fates of the changes, one list after the other; without end unless there are no changes. */
-export function* planFates(changes: readonly Change[], device: Device, random: Random): Generator<Fate[], void, void> {
+export function* planFates(changes: readonly Divisible[], device: Device, random: Random): Generator<Fate[], void, void> {
   yield changes.map(() => "keep");
   if (changes.length === 0) return;
   yield changes.map(() => "drop");
@@ -53,10 +57,10 @@ export function* planFates(changes: readonly Change[], device: Device, random: R
   for (;;) yield anything();
 }
 
-type Plans = (changes: readonly Change[], device: Device, random: Random, first: number) => Generator<Plan, void, void>;
+type Plans = (changes: readonly Divisible[], device: Device, random: Random, first: number) => Generator<Plan, void, void>;
 
 /** The plans of a kind in random order: those of each change for themselves, or, where there are too many to make them all, of some changes at a time. */
-function* sampled(plans: Plans, changes: readonly Change[], device: Device, random: Random): Generator<Plan, void, void> {
+function* sampled(plans: Plans, changes: readonly Divisible[], device: Device, random: Random): Generator<Plan, void, void> {
   const order = random.shuffle(changes.map((_, at) => at));
   let some: Plan[] = [];
   for (const at of order) {
@@ -97,9 +101,9 @@ function* subsets(count: number): Generator<Plan, void, void> {
   }
 }
 
-function* cuts(changes: readonly Change[], { sector }: Device, random: Random, at: number): Generator<Plan, void, void> {
+function* cuts(changes: readonly Divisible[], { sector }: Device, random: Random, at: number): Generator<Plan, void, void> {
   const change = changes[at]!;
-  if (change.kind === "truncate") return;
+  if (change.kind !== "write") return;
   const { length } = change.data;
   const fates: Fate[] = ["grow"];
   for (let end = sector - change.at % sector; end < length; end += sector) fates.push({ from: 0, to: end }, { from: end, to: length });
@@ -108,9 +112,9 @@ function* cuts(changes: readonly Change[], { sector }: Device, random: Random, a
   for (const fate of fates) for (const others of all) yield { at, fate, others };
 }
 
-function* spoils(changes: readonly Change[], { sector, garbage }: Device, random: Random, at: number): Generator<Plan, void, void> {
+function* spoils(changes: readonly Divisible[], { sector, garbage }: Device, random: Random, at: number): Generator<Plan, void, void> {
   const change = changes[at]!;
-  if (!garbage || change.kind === "truncate") return;
+  if (!garbage || change.kind !== "write") return;
   const sectors = Math.ceil((change.at % sector + change.data.length) / sector);
   for (let spoilt = 0; spoilt < sectors; spoilt++) {
     for (const fill of [0, random.u32() | 1]) {
@@ -119,11 +123,11 @@ function* spoils(changes: readonly Change[], { sector, garbage }: Device, random
   }
 }
 
-function randomFate(change: Change, { sector, garbage }: Device, random: Random): Fate {
+function randomFate(change: Divisible, { sector, garbage }: Device, random: Random): Fate {
   const roll = random.int(100);
   if (roll < 40) return "keep";
   if (roll < 70) return "drop";
-  if (change.kind === "truncate") return "keep";
+  if (change.kind !== "write") return "keep";
   const { length } = change.data;
   if (roll < 74) return "grow";
   if (roll < 80) return { from: 0, to: random.int(length + 1) };

@@ -3,9 +3,8 @@
 // One scratch copy of the base serves all images of a base. What an image touched, be it by a change or by a store that was opened on it, is put back from the base before the next one. The hash of an image is
 // the hash of the base with the touched sectors exchanged, and a sector that one change covers has a hash that is worked out once: an image costs what it changes, not what the file holds. Bytes behind the size are
 // zero, in the base and in the scratch: growth needs no work.
-import type { Change, Fate, Fill, Outcome } from "./change.ts";
-
-type Write = Extract<Change, { kind: "write" }>;
+import type { Change, Fate, Outcome } from "./change.ts";
+import { landWrite, type Write } from "./landing.ts";
 
 /** Sectors that are hashed and put back; no device has smaller ones. */
 export const SECTOR = 512;
@@ -100,29 +99,14 @@ export class ImageBuilder {
 
   /** Applies one change with its fate. */
   apply(change: Change, fate: Fate): void {
-    if (fate === "drop") return;
-    if (change.kind === "truncate") return this.truncate(change.size);
-    const { at, data } = change;
-    const end = at + data.length;
-    if (fate === "keep") this.#land(change, 0, data.length);
-    else if (fate === "grow") {
-      this.#reserve(end);
-      this.#size = Math.max(this.#size, end);
-    } else if ("from" in fate) this.#land(change, fate.from, Math.min(fate.to, data.length));
-    else if ("mask" in fate) this.#landUnits(change, fate.unit, (unit) => ((fate.mask >>> (unit & 31)) & 1) === 1, fate.fill);
-    else this.#landUnits(change, fate.unit, (unit) => unit !== fate.spoilt, fate.fill);
+    if (change.kind === "write") landWrite(change, fate, this);
+    else if (fate !== "drop") this.truncate(change.size);
   }
 
-  #landUnits(change: Write, unit: number, lands: (unit: number) => boolean, fill: Fill | undefined): void {
-    const { at, data } = change;
-    const first = Math.floor(at / unit);
-    for (let from = 0; from < data.length;) {
-      const index = Math.floor((at + from) / unit);
-      const to = Math.min(data.length, (index + 1) * unit - at);
-      if (lands(index - first)) this.#land(change, from, to);
-      else if (fill !== undefined) this.write(at + from, filling(fill, index, to - from));
-      from = to;
-    }
+  /** Grows with zeros, unless it is as long. */
+  grow(size: number): void {
+    this.#reserve(size);
+    this.#size = Math.max(this.#size, size);
   }
 
   /** Writes bytes, as a change that is kept or as a store that was opened on the image. */
@@ -162,7 +146,7 @@ export class ImageBuilder {
   }
 
   /** Writes a part of a change. The hash of a sector that it covers whole is worked out once for all images. */
-  #land(change: Write, from: number, to: number): void {
+  land(change: Write, from: number, to: number): void {
     const { at, data } = change;
     this.write(at + from, from === 0 && to === data.length ? data : data.subarray(from, to));
     const first = Math.ceil(at / SECTOR);
@@ -225,17 +209,4 @@ export class ImageBuilder {
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#scratch.slice(0, this.#size) as Uint8Array<ArrayBuffer>;
   }
-}
-
-function filling(fill: Fill, index: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  if (fill === 0) return bytes;
-  let x = (fill ^ Math.imul(index + 1, 0x9e3779b1)) | 1;
-  for (let i = 0; i < length; i++) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    bytes[i] = x >>> 8;
-  }
-  return bytes;
 }

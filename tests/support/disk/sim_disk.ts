@@ -10,8 +10,8 @@ import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
 import { WrappedStorage } from "../counting_storage.ts";
 import type { Random } from "../random.ts";
 import { type CallIndex, CallLog, type DiskCall, type Pending } from "./call_log.ts";
-import type { Change, Fate, Outcome } from "./change.ts";
-import { CrashImage } from "./crash.ts";
+import type { Change } from "./change.ts";
+import { CrashImage, crashOf, type DiskCrash } from "./crash.ts";
 import { type Device, planFates } from "./fates.ts";
 import { ImageBuilder } from "./image_builder.ts";
 
@@ -149,10 +149,15 @@ export class SimDisk {
    * The loop's body may run anything but another walk over images of this disk, or `durable`.
    */
   *crashes(at: CallIndex, random: Random, lost = 0): Generator<CrashImage, void, void> {
-    const { builder, pending } = this.#prepare(at, lost);
-    const free = pending.filter(({ fixed }) => !fixed).map(({ change }) => change);
+    const { changes, build } = this.crash(at, lost);
     let index = 0;
-    for (const fates of planFates(free, this.#device, random)) yield new CrashImage(builder, index++, outcomesOf(pending, fates));
+    for (const fates of planFates(changes, this.#device, random)) yield build(index++, fates);
+  }
+
+  /** The changes that a crash after the first `at` calls may lose, and the image for the fates of all of them; under the conditions of `crashes`. */
+  crash(at: CallIndex, lost = 0): DiskCrash {
+    const { builder, pending } = this.#prepare(at, lost);
+    return crashOf(pending, (index, outcomes) => new CrashImage(builder, index, outcomes));
   }
 
   /**
@@ -172,11 +177,6 @@ export class SimDisk {
       if (++found === limit) return;
     }
   }
-}
-
-function outcomesOf(pending: readonly Pending[], fates: readonly Fate[]): Outcome[] {
-  let next = 0;
-  return pending.map(({ change, fixed }) => ({ change, fate: fixed ? "keep" : fates[next++]! }));
 }
 
 /** A handle on a {@linkcode SimDisk}. */
