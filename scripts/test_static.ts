@@ -1,5 +1,5 @@
 // The part of the gate that runs no test: formatting, lint, types, documentation, the package as it would be published, and the kernel against its sources.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type Job, runProgram, tail } from "./gate.ts";
 
 const SOURCES = ["mod.ts", "src", "scripts", "tests", "bench"];
@@ -12,6 +12,12 @@ function hasTypeScript(folder: string): boolean {
   return readdirSync(folder, { recursive: true }).some((name) => String(name).endsWith(".ts"));
 }
 
+/** What users can import: the modules that the package exports, without the program of the command line. */
+function entryPoints(): string[] {
+  const { exports } = JSON.parse(readFileSync("deno.json", "utf8")) as { exports: Record<string, string> };
+  return Object.values(exports).filter((path) => path.endsWith("mod.ts"));
+}
+
 /** The static checks; `importMap` stands in for JSR where it does not answer. */
 export function staticJobs(importMap: string | undefined): Job[] {
   const mapped = importMap === undefined ? [] : ["--import-map", importMap];
@@ -19,7 +25,7 @@ export function staticJobs(importMap: string | undefined): Job[] {
     ["deno fmt --check", ["fmt", "--check"]],
     ["deno lint", ["lint"]],
     ["deno check", ["check", ...mapped, ...sources()]],
-    ["deno doc --lint", ["doc", "--lint", "mod.ts", "src/flush/mod.ts", "src/inspect/mod.ts", "src/cli/mod.ts"]],
+    ["deno doc --lint", ["doc", "--lint", ...entryPoints()]],
     ["deno publish --dry-run", ["publish", "--dry-run", "--allow-dirty"]],
     ["kernel: core.wasm is what assembly/ compiles to", ["run", "-A", "scripts/build.ts", "--check"]],
   ];

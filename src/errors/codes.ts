@@ -47,6 +47,7 @@ export type ErrorCode =
   | "CURSOR_TRUNCATED"
   | "ABORTED"
   | "CATALOG_MISMATCH"
+  | "LEVEL_OVERLAP"
   | "CONFLICT"
   | "OBJECT_CONDEMNED"
   | "LOCKED"
@@ -78,6 +79,7 @@ export type ErrorCode =
   | "FORMAT_TOO_NEW"
   | "FORMAT_TOO_OLD"
   | "UNKNOWN_FEATURE"
+  | "ORPHANS_REFUSED"
   | "RUNTIME_UNSUPPORTED"
   | "CORE_TRAP"
   | "INVARIANT";
@@ -106,6 +108,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   CURSOR_TRUNCATED: ["usage", false],
   ABORTED: ["usage", false],
   CATALOG_MISMATCH: ["usage", false],
+  LEVEL_OVERLAP: ["usage", false],
   // conflict
   CONFLICT: ["conflict", true],
   OBJECT_CONDEMNED: ["conflict", true],
@@ -142,6 +145,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   FORMAT_TOO_NEW: ["data", false, "closed"],
   FORMAT_TOO_OLD: ["data", false, "closed"],
   UNKNOWN_FEATURE: ["data", false, "closed"],
+  ORPHANS_REFUSED: ["data", false],
   // config
   RUNTIME_UNSUPPORTED: ["config", false, "closed"],
   // internal

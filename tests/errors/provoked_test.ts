@@ -4,11 +4,12 @@ import { ERROR_CODES, type ErrorCode, type ManifestErrorFields } from "../../mod
 import { test } from "../support/harness.ts";
 import { commonFields, documented, operations } from "./document.ts";
 import { DAMAGE } from "./provocations/damage.ts";
+import { LSM } from "./provocations/lsm.ts";
 import type { Provocation, Provocations } from "./provocations/provocation.ts";
 import { USAGE } from "./provocations/usage.ts";
 import { WAITING } from "./provocations/waiting.ts";
 
-const REGISTRY: Provocations = { ...USAGE, ...WAITING, ...DAMAGE };
+const REGISTRY: Provocations = { ...USAGE, ...WAITING, ...DAMAGE, ...LSM };
 const DOCUMENT = documented();
 const COMMON = new Set(commonFields());
 const OPERATIONS = new Set(operations());

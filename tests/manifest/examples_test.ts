@@ -16,7 +16,9 @@ function examplesOf(path: string): string[] {
 }
 
 test("documentation: every example in a comment compiles and runs to its end", async () => {
-  const examples = ["mod.ts", ...sourceFiles("src/manifest"), ...sourceFiles("src/flush")].flatMap(examplesOf);
+  const examples = ["mod.ts", ...sourceFiles("src/manifest"), ...sourceFiles("src/flush"), ...sourceFiles("src/catalogs")].flatMap(
+    examplesOf,
+  );
   assert(examples.length >= 8, `${examples.length} examples`);
   await withFolder((folder) => {
     const map = join(folder, "map.json");

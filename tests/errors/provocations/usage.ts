@@ -1,7 +1,7 @@
 // Errors of kind "usage".
 import { ChangeCache, custom, defineTable, Manifest, memoryStorage, optional, text, u53 } from "../../../mod.ts";
 import { FlushController } from "../../../src/flush/mod.ts";
-import { type CatalogKind, checkCatalogName, openCatalog } from "../../../src/catalogs/catalog.ts";
+import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { openFile } from "../../../src/storage/file.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
 import { errorOf } from "../../manifest/open_manifest.ts";
@@ -11,12 +11,6 @@ import { failing, on, opening, options, type Provocations } from "./provocation.
 const notes = defineTable({ name: "notes", key: [text("path")], value: { body: text() } });
 const numbers = defineTable({ name: "numbers", key: [u53("n")], value: { n: u53() } });
 const object = { originDb: 1, chunkId: 1, generation: 1 };
-
-/** Opens a catalog. */
-function catalog(manifest: Manifest, kind: CatalogKind, create: boolean): Promise<boolean> {
-  const make = (): void => {};
-  return openCatalog(manifest, { action: "open the catalog", name: "tables", kind, create, tables: [], make });
-}
 
 /** A manifest whose change log has lost what a cursor has not done. */
 async function lagging(manifest: Manifest): Promise<number> {
@@ -143,7 +137,7 @@ export const USAGE: Provocations = {
     ),
     on("the end of no snapshot", (manifest) => manifest.begin().dropSnapshot([1, 5]).commit()),
     on("the end of no job", (manifest) => manifest.begin().removeJob(7).commit()),
-    on("a catalog that is not to be made", (manifest) => catalog(manifest, "lsm", false)),
+    on("a catalog that is not to be made", (manifest) => LsmCatalog.open(manifest, { create: false })),
   ],
   EXISTS: [
     on("a database that is there", (manifest) => manifest.begin().createDb(1, { name: "again" }).commit()),
@@ -165,7 +159,7 @@ export const USAGE: Provocations = {
   ],
   NAME_INVALID: [
     { what: "a table without a name", provoke: () => errorOf(() => defineTable({ name: "", key: [text("a")], value: {} })) },
-    { what: "a catalog without a name", provoke: () => errorOf(() => checkCatalogName("", "open the catalog")) },
+    on("a catalog without a name", (manifest) => LsmCatalog.open(manifest, { name: "" })),
     on("the end of a table without a name", (manifest) => manifest.dropTable("")),
     {
       what: "a file name that the platform refuses",
@@ -259,11 +253,5 @@ export const USAGE: Provocations = {
         return await error;
       },
     },
-  ],
-  CATALOG_MISMATCH: [
-    on("a catalog of another kind", async (manifest) => {
-      await catalog(manifest, "lsm", true);
-      await catalog(manifest, "files", true);
-    }),
   ],
 };

@@ -1,4 +1,5 @@
 // Errors of the kinds "conflict" and "unavailable".
+import { LSM_CONDEMNED } from "./lsm.ts";
 import { defineTable, Manifest, memoryStorage, text, u53 } from "../../../mod.ts";
 import { FlushController } from "../../../src/flush/mod.ts";
 import { fail } from "../../../src/errors.ts";
@@ -101,6 +102,7 @@ export const WAITING: Provocations = {
       await manifest.reclaim(1, () => Promise.reject(new Error("not now"))).catch(() => {});
       await manifest.begin().publishSnapshot([1, 2], { chunks: [{ chunkId: 2, generation: 1, deltaId: 3 }] }).commit();
     }),
+    ...LSM_CONDEMNED!,
   ],
   LOCKED: [
     locked("a second writer in the same process", "auto", false),

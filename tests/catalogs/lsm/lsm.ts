@@ -1,0 +1,67 @@
+// What the tests of the LSM catalog share.
+import type { Manifest, ManifestOptions } from "../../../mod.ts";
+import { LsmCatalog, type LsmCatalogOptions, type LsmReader, type SstInput } from "../../../src/catalogs/lsm/mod.ts";
+import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
+import { Medium } from "../../manifest/open_manifest.ts";
+
+/** Bytes of a text. */
+export function key(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** A sorted table from one text to another. */
+export function sst(id: number, level = 0, from = "a", to = from, more: Partial<SstInput> = {}): SstInput {
+  return { id, level, minKey: key(from), maxKey: key(to), ...more };
+}
+
+/** A manifest with a catalog. */
+export interface Opened {
+  readonly manifest: Manifest;
+  readonly catalog: LsmCatalog;
+}
+
+/** Opens a catalog over bytes that can be opened again. */
+export async function openLsm(medium = new Medium(), options: LsmCatalogOptions = {}, more: ManifestOptions = {}): Promise<Opened> {
+  const manifest = await medium.open(more);
+  return { manifest, catalog: await LsmCatalog.open(manifest, options) };
+}
+
+/** The bytes as they are, as if the process died now. */
+export function crashed(medium: Medium): Medium {
+  const copy = new Medium();
+  Object.assign(copy, { file: new MemoryFile(medium.file.bytes()) });
+  return copy;
+}
+
+/** Opens a copy of the bytes for reading, calls, and closes it. */
+export async function reading<T>(medium: Medium, call: (catalog: LsmCatalog) => T | Promise<T>): Promise<T> {
+  const { manifest, catalog } = await openLsm(crashed(medium), {}, { readOnly: true });
+  try {
+    return await call(catalog);
+  } finally {
+    await manifest.close();
+  }
+}
+
+/** Everything that a state says, to compare. */
+export function stateOf(reader: LsmReader): Record<string, unknown> {
+  return {
+    version: reader.getVersion(),
+    lastLsn: reader.getLastLsn(),
+    activeWal: reader.getActiveWal(),
+    frozenWals: reader.getFrozenWals(),
+    retiredWals: reader.getRetiredWals(),
+    nextSstId: reader.peekNextSstId(),
+    nextWalId: reader.peekNextWalId(),
+    ssts: reader.listSsts(),
+    levels: reader.listLevels(),
+    obsolete: reader.listObsolete(),
+  };
+}
+
+/** Ids of sorted tables, in the order given. */
+export function ids(ssts: readonly { readonly id: number }[]): number[] {
+  return ssts.map(({ id }) => id);
+}
+
+export { Medium, MemoryStorage };

@@ -1,0 +1,44 @@
+// Errors of LSM catalogs.
+import { openCatalog } from "../../../src/catalogs/catalog.ts";
+import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
+import { on, type Provocations } from "./provocation.ts";
+
+const range = { minKey: new Uint8Array([1]), maxKey: new Uint8Array([5]) };
+
+export const LSM: Provocations = {
+  CATALOG_MISMATCH: [
+    on("a catalog of another kind", async (manifest) => {
+      await openCatalog(manifest, { action: "open the catalog", name: "default", kind: "files", create: true, tables: [], make: () => {} });
+      await LsmCatalog.open(manifest);
+    }),
+  ],
+  LEVEL_OVERLAP: [
+    on("two sorted tables with a key in common", async (manifest) => {
+      const lsm = await LsmCatalog.open(manifest);
+      await lsm.addSst({ id: 1, level: 1, ...range });
+      await lsm.addSst({ id: 2, level: 1, ...range });
+    }),
+  ],
+  ORPHANS_REFUSED: [
+    on("files that a catalog without any cannot know", async (manifest) => {
+      const lsm = await LsmCatalog.open(manifest);
+      lsm.orphans([1, 2, 3]);
+    }),
+  ],
+};
+
+/** Ways to errors of others. */
+export const LSM_CONDEMNED: Provocations["OBJECT_CONDEMNED"] = [
+  on("a sorted table that was removed and not forgotten", async (manifest) => {
+    const lsm = await LsmCatalog.open(manifest);
+    await lsm.addSst({ id: 1, ...range });
+    await lsm.removeSst(1);
+    await lsm.addSst({ id: 1, ...range });
+  }),
+  on("a segment that was removed and not forgotten", async (manifest) => {
+    const lsm = await LsmCatalog.open(manifest);
+    await lsm.addFrozenWal(4);
+    await lsm.removeFrozenWal(4);
+    await lsm.setActiveWal(4);
+  }),
+];
