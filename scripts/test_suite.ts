@@ -1,7 +1,7 @@
-// Runs the test files on Deno, Bun and Node: one process for each file and runtime, so that a crash, a leak or a hang stays in its file.
+// Runs the test files on Deno, Bun and Node.
 //
-// Deno runs the sources. Bun and Node run one esbuild bundle of each file, with @std/assert replaced by tests/support/assert.ts. Every runtime writes a
-// JUnit file; a file must run the same tests, by name, on all of them.
+// Deno runs the sources, each file in a process of its own: a crash, a leak or a hang stays in its file, and no file leans on another. Bun and Node run an esbuild bundle of each folder of tests, because starting with such a bundle takes them
+// as long as most files take; with @std/assert replaced by tests/support/assert.ts. Every runtime writes a JUnit file; the files of a folder must run the same tests, by name, on all of them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { build } from "esbuild";
@@ -23,8 +23,25 @@ const BUN_ENVIRONMENT = { BUN_JSC_maxNumWasmFastMemories: "64" };
 /** Proofs at full size: each starts processes of all three runtimes itself, so Deno runs it, once. */
 const SCALE = "tests/proofs/scale";
 
-/** Names of the tests that ran, by runtime and file. */
+/** Names of the tests that ran, by runtime and unit. */
 export type Ran = Map<RuntimeName, Map<string, string[]>>;
+
+/** Test files that are compared, and on Bun and Node run, together: those of a folder. */
+interface Unit {
+  readonly name: string;
+  readonly files: readonly string[];
+}
+
+function unitsOf(files: readonly string[]): Unit[] {
+  const units = new Map<string, string[]>();
+  for (const file of files) {
+    const name = dirname(file);
+    const known = units.get(name);
+    if (known === undefined) units.set(name, [file]);
+    else known.push(file);
+  }
+  return [...units].map(([name, files]) => ({ name, files }));
+}
 
 /** How to run the suite. */
 export interface SuiteOptions {
@@ -59,16 +76,20 @@ export function writeTimings(timings: Record<string, number>): void {
   writeFileSync(TIMINGS, JSON.stringify(timings, null, 2) + "\n");
 }
 
-async function bundle(files: string[]): Promise<void> {
+async function bundle(units: readonly Unit[]): Promise<void> {
   rmSync(BUNDLES, { recursive: true, force: true });
+  mkdirSync(BUNDLES, { recursive: true });
+  for (const { name, files } of units) {
+    writeFileSync(sourceOf(name), files.map((file) => `import "../../${file}";\n`).join(""));
+  }
   await build({
-    entryPoints: files,
+    entryPoints: units.map(({ name }) => sourceOf(name)),
     bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
     outdir: BUNDLES,
-    outbase: "tests",
+    outbase: BUNDLES,
     outExtension: { ".js": ".mjs" },
     external: ["bun:*"],
     // packages of the old module format call for Node's modules by name
@@ -80,29 +101,35 @@ async function bundle(files: string[]): Promise<void> {
   });
 }
 
-function bundleOf(file: string): string {
-  return `${BUNDLES}/${file.replace(/^tests\//, "").replace(/\.ts$/, ".mjs")}`;
+function sourceOf(unit: string): string {
+  return `${BUNDLES}/${unit.replace(/^tests\//, "").replace(/\.ts$/, "").replaceAll("/", "-")}_test.ts`;
 }
 
-function command(options: SuiteOptions, runtime: RuntimeName, file: string, report: string): [string, string[]] {
+function bundleOf(unit: string): string {
+  return sourceOf(unit).replace(/\.ts$/, ".mjs");
+}
+
+/** `what`: a test file on Deno, the name of a unit on the others. */
+function command(options: SuiteOptions, runtime: RuntimeName, what: string, report: string): [string, string[]] {
   const { name, importMap, runtimes } = options;
   switch (runtime) {
     case "deno": {
       const mapped = importMap === undefined ? [] : ["--import-map", importMap];
       const filter = name === undefined ? [] : ["--filter", `/${name}/`];
-      return [runtimes.deno, ["test", "-A", "--no-check", ...mapped, ...filter, "--junit-path", report, file]];
+      return [runtimes.deno, ["test", "-A", "--no-check", ...mapped, ...filter, "--junit-path", report, what]];
     }
     case "bun": {
       const filter = name === undefined ? [] : ["-t", name];
       const output = ["--reporter=junit", `--reporter-outfile=${report}`];
-      return [runtimes.bun, ["test", `--timeout=${TIMEOUT_SECONDS * 1000}`, ...output, ...filter, `./${bundleOf(file)}`]];
+      return [runtimes.bun, ["test", `--timeout=${TIMEOUT_SECONDS * 1000}`, ...output, ...filter, `./${bundleOf(what)}`]];
     }
     case "node": {
       const filter = name === undefined ? [] : [`--test-name-pattern=${name}`];
       const reporters = ["junit", report, "spec", "stdout"];
       const output = [`--test-reporter=${reporters[0]}`, `--test-reporter-destination=${reporters[1]}`]
         .concat(`--test-reporter=${reporters[2]}`, `--test-reporter-destination=${reporters[3]}`);
-      return [runtimes.node, ["--no-warnings", "--enable-source-maps", ...output, ...filter, bundleOf(file)]];
+      // Two processes share two cores: collecting garbage beside the program only takes the other's.
+      return [runtimes.node, ["--no-warnings", "--enable-source-maps", "--single-threaded-gc", ...output, ...filter, bundleOf(what)]];
     }
   }
 }
@@ -137,27 +164,29 @@ export function parseJunit(xml: string): Case[] {
   return cases;
 }
 
-async function runFile(options: SuiteOptions, runtime: RuntimeName, file: string): Promise<JobResult> {
-  const base = `${REPORTS}/${runtime}/${file.replace(/^tests\//, "").replace(/\.ts$/, "")}`;
+/** Runs a file (Deno) or a unit, and adds the names of its tests to those of `unit`. */
+async function runTests(options: SuiteOptions, runtime: RuntimeName, what: string, unit: string): Promise<JobResult> {
+  const base = `${REPORTS}/${runtime}/${what.replace(/^tests\//, "").replace(/\.ts$/, "")}`;
   const report = `${base}.xml`;
   mkdirSync(dirname(report), { recursive: true });
   rmSync(report, { force: true });
-  const [cmd, args] = command(options, runtime, file, report);
+  const [cmd, args] = command(options, runtime, what, report);
   const output = await runProgram(cmd, args, TIMEOUT_SECONDS, runtime === "bun" ? BUN_ENVIRONMENT : {});
   writeFileSync(`${base}.log`, output.text);
 
   const cases = existsSync(report) ? parseJunit(readFileSync(report, "utf8")) : [];
   const ran = cases.filter((item) => !item.skipped);
-  options.ran.get(runtime)!.set(file, ran.map((item) => item.name).sort());
+  const names = options.ran.get(runtime)!;
+  names.set(unit, [...names.get(unit) ?? [], ...ran.map((item) => item.name)].sort());
   const bad = ran.filter((item) => item.failed);
-  const failures = bad.map((item, i) => `${runtime} ${file}: ${item.name}${i === bad.length - 1 ? `\n${tail(output.text)}` : ""}`);
-  if (output.timedOut) failures.push(`${runtime} ${file}: ended after ${TIMEOUT_SECONDS} s\n${tail(output.text)}`);
+  const failures = bad.map((item, i) => `${runtime} ${what}: ${item.name}${i === bad.length - 1 ? `\n${tail(output.text)}` : ""}`);
+  if (output.timedOut) failures.push(`${runtime} ${what}: ended after ${TIMEOUT_SECONDS} s\n${tail(output.text)}`);
   else if (output.code !== 0 && bad.length === 0 && !(options.name !== undefined && ran.length === 0)) {
-    failures.push(`${runtime} ${file}: exit code ${output.code}\n${tail(output.text)}`);
+    failures.push(`${runtime} ${what}: exit code ${output.code}\n${tail(output.text)}`);
   }
   if (options.name === undefined) {
-    for (const item of cases.filter((item) => item.skipped)) failures.push(`${runtime} ${file}: skipped: ${item.name}`);
-    if (cases.length === 0 && failures.length === 0) failures.push(`${runtime} ${file}: no test ran\n${tail(output.text)}`);
+    for (const item of cases.filter((item) => item.skipped)) failures.push(`${runtime} ${what}: skipped: ${item.name}`);
+    if (cases.length === 0 && failures.length === 0) failures.push(`${runtime} ${what}: no test ran\n${tail(output.text)}`);
   }
   return { passed: ran.length - bad.length, failures, figures: figuresIn(output.text) };
 }
@@ -167,21 +196,23 @@ function figuresIn(text: string): string[] {
   return text.split("\n").filter((line) => line.startsWith(FIGURE)).map((line) => line.slice(FIGURE.length));
 }
 
-/** One job for every test file and runtime. Bundles first when Bun or Node take part. */
+/** One job for every test file on Deno, for every unit on Bun and Node. Bundles first when they take part. */
 export async function suiteJobs(options: SuiteOptions): Promise<Job[]> {
-  if (options.on.some((runtime) => runtime !== "deno")) await bundle(options.files);
+  const units = unitsOf(options.files);
+  if (options.on.some((runtime) => runtime !== "deno")) await bundle(units);
   const timings = readTimings();
   const jobs: Job[] = [];
   for (const runtime of options.on) {
     options.ran.set(runtime, new Map());
-    for (const file of options.files) {
-      const weight = timings[`${runtime} ${file}`] ?? 1000;
-      jobs.push({
-        stage: runtime,
-        name: file,
-        weight,
-        run: async () => ({ ...await runFile(options, runtime, file), figures: undefined }), // the same on three runtimes: in the log only
-      });
+    for (const { name: unit, files } of units) {
+      for (const what of runtime === "deno" ? files : [unit]) {
+        jobs.push({
+          stage: runtime,
+          name: what,
+          weight: timings[`${runtime} ${what}`] ?? 1000 * (runtime === "deno" ? 1 : files.length),
+          run: async () => ({ ...await runTests(options, runtime, what, unit), figures: undefined }), // the same on three runtimes: in the log only
+        });
+      }
     }
   }
   return jobs;
@@ -195,7 +226,7 @@ export function scaleJobs(options: Omit<SuiteOptions, "on" | "ran">): Job[] {
     stage: "scale",
     name: file,
     weight: timings[`scale ${file}`] ?? 2000, // before the suite: some take minutes
-    run: () => runFile(alone, "deno", file),
+    run: () => runTests(alone, "deno", file, file),
   }));
 }
 
@@ -204,13 +235,13 @@ export function differences(ran: Ran): string[] {
   const found: string[] = [];
   const [first, ...others] = [...ran.keys()];
   if (first === undefined) return found;
-  for (const [file, names] of ran.get(first)!) {
+  for (const [unit, names] of ran.get(first)!) {
     for (const other of others) {
-      const theirs = ran.get(other)!.get(file) ?? [];
+      const theirs = ran.get(other)!.get(unit) ?? [];
       if (theirs.join("\n") === names.join("\n")) continue;
       const missing = names.filter((name) => !theirs.includes(name)), extra = theirs.filter((name) => !names.includes(name));
       found.push(
-        `${file}: ${first} ran ${names.length} tests, ${other} ${theirs.length}; only ${first}: ${list(missing)}; only ${other}: ${
+        `${unit}: ${first} ran ${names.length} tests, ${other} ${theirs.length}; only ${first}: ${list(missing)}; only ${other}: ${
           list(extra)
         }`,
       );

@@ -11,7 +11,7 @@ const WORKLOADS: readonly Workload[] = [...STORE_WORKLOADS, ...MANIFEST_WORKLOAD
 const OUTCOMES = ["clean", "created", "replayed", "cut", "rebuilt", "repaired"] as const;
 
 /** What a round does at each crash point. Large files cost more and get fewer images. */
-const GATE: Effort = { everyState: true, images: 600, nestedEvery: 60, nestedDepth: 1, slots: 6, looksEvery: 100, lies: 2, lost: 2 };
+const GATE: Effort = { everyState: true, images: 580, nestedEvery: 60, nestedDepth: 1, slots: 6, looksEvery: 100, lies: 2, lost: 2 };
 const SOAK: Effort = { everyState: true, images: 1500, nestedEvery: 10, nestedDepth: 3, slots: 12, looksEvery: 80, lies: 8, lost: 4 };
 const LARGE = 600_000;
 const LARGE_SHARE = 0.1;
