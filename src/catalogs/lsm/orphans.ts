@@ -96,6 +96,7 @@ function foundFile(item: number | string | FileRef, idOf: OrphanOptions["idOf"])
   if (typeof item !== "string") return { file: checkFile(ACTION, item) };
   const ref = idOf === undefined ? undefined : readArgument(ACTION, "what idOf returns", () => idOf(item));
   if (ref === undefined) return { fileName: item };
+  if (typeof ref === "string") failType(`Cannot ${ACTION}: idOf returns a text`, { field: "idOf" });
   return { ...foundFile(ref, undefined), fileName: item };
 }
 

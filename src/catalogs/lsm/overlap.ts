@@ -29,11 +29,12 @@ export function overlappingIn(reader: Reader, catalog: string, level: number, ov
   const { from, to } = range;
   const start = from === undefined || overlapping ? undefined : indexKey(from);
   if (start !== undefined) {
-    let group: Uint8Array | undefined;
-    for (const [, , beginning, id] of reader.keys(lsmRanges, { prefix: [catalog, level], lt: [catalog, level, start], reverse: true })) {
-      if (group !== undefined && compareBytes(beginning, group) !== 0) break;
-      group = beginning;
-      look(id);
+    const before = { prefix: [catalog, level] as const, lt: [catalog, level, start] as const, reverse: true };
+    const [last, next] = reader.keys(lsmRanges, { ...before, limit: 2 }).toArray();
+    if (last !== undefined) {
+      const [, , group, id] = last;
+      if (next === undefined || compareBytes(next[2], group) !== 0) look(id);
+      else for (const [, , , one] of reader.keys(lsmRanges, { prefix: [catalog, level, group] })) look(one);
     }
   }
   const bounds = {

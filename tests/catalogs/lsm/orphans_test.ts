@@ -1,0 +1,240 @@
+// Files that nobody names: told only when that is certain, deleted by nobody here.
+import { assert, assertEquals } from "@std/assert";
+import { BLOCK_SIZE, META_BYTES } from "../../../assembly/format.ts";
+import { type FileRef, LsmCatalog, type OrphanReport } from "../../../src/catalogs/lsm/mod.ts";
+import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
+import { test } from "../../support/harness.ts";
+import { crashed, ids, Medium, openLsm, sst } from "./lsm.ts";
+
+/** A report as ids of sorted tables. */
+function told({ orphans, underWay, unknown, named }: OrphanReport): Record<string, unknown> {
+  const all = (files: OrphanReport["orphans"]): unknown[] => files.map(({ file, fileName }) => fileName ?? file!.id);
+  return { orphans: all(orphans), underWay: all(underWay), unknown: all(unknown), named };
+}
+
+test("LsmCatalog orphans: what an earlier process had an id for and nobody names (item 33)", async () => {
+  const medium = new Medium();
+  const { catalog: first } = await openLsm(medium);
+  const given = await first.allocateSstIds(6); // 1 to 6
+  for (const id of [1, 2, 3, 4]) await first.addSst(sst(id));
+  await first.applyCompaction({ removed: [1, 2] });
+  await first.forget([{ kind: "sst", id: 2 }]);
+  assertEquals(given.length, 6);
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const now = await catalog.allocateSstId(); // 7: this process writes it
+  const report = catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]);
+  assertEquals(told(report), { orphans: [0, 2, 5, 6], underWay: [7], unknown: [8, 900], named: 3 });
+  // A report: it has changed nothing, and says the same again.
+  assertEquals(catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]), report);
+  assertEquals(told(catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: a file under way is none until its table has come and gone", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.addSst(sst(1));
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const [a, b] = await catalog.allocateSstIds(2) as [number, number];
+  const seen = (): unknown => told(catalog.orphans([a, b]));
+  assertEquals(seen(), { orphans: [], underWay: [a, b], unknown: [], named: 0 });
+  await catalog.addSst(sst(a));
+  assertEquals(seen(), { orphans: [], underWay: [b], unknown: [], named: 1 });
+  await catalog.removeSst(a);
+  assertEquals(seen(), { orphans: [], underWay: [b], unknown: [], named: 1 }); // to be deleted, not forgotten
+  const version = catalog.pin();
+  await catalog.forget([{ kind: "sst", id: a }]);
+  assertEquals(seen(), { orphans: [a], underWay: [b], unknown: [], named: 0 });
+  version.close();
+  // Another handle of the same process knows what this one is writing.
+  assertEquals(told((await LsmCatalog.open(manifest)).orphans([a, b])), { orphans: [a], underWay: [b], unknown: [], named: 0 });
+  // An allocation or a table that came with a transaction counts as under way.
+  await manifest.transact((txn) => catalog.edit().addSst(sst(catalog.within(txn).allocateSstId())).stage(txn));
+  assertEquals(told(catalog.orphans([4])), { orphans: [], underWay: [], unknown: [], named: 1 });
+  await manifest.transact((txn) => void catalog.within(txn).allocateSstId());
+  assertEquals(told(catalog.orphans([5])), { orphans: [], underWay: [5], unknown: [], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: what a held version names is none, even when it was forgotten too early", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.edit().addSst(sst(1, 0, "a", "a", { fileName: "one.sst" })).addSst(sst(2)).setActiveWal(1).commit();
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const version = catalog.pin();
+  await catalog.rotateWal();
+  await catalog.edit().removeSst(1).flush({ wal: 1 }).commit();
+  await catalog.forget([{ kind: "sst", id: 1 }, { kind: "wal", id: 1 }]);
+  const found = [1, { kind: "wal", id: 1 } as const, "one.sst"];
+  assertEquals(told(catalog.orphans(found)).named, 3);
+  version.close();
+  assertEquals(told(catalog.orphans(found)), { orphans: [1, 1], underWay: [], unknown: ["one.sst"], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: files by name, and hostile names", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.addSst(sst(1, 0, "a", "a", { fileName: "tables/one.sst" }));
+  await before.allocateSstIds(4);
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const idOf = (fileName: string): FileRef | number | undefined => {
+    const match = /^(?:(wal)-)?(\d+)\.\w+$/.exec(fileName);
+    if (match === null) return undefined;
+    return match[1] === undefined ? Number(match[2]) : { kind: "wal", id: Number(match[2]) };
+  };
+  const names = ["000003.sst", "1.tmp", "LOCK", "tables/one.sst", "wal-7.log", "__proto__", "../../etc/passwd", "constructor", ""];
+  assertEquals(told(catalog.orphans(names, { idOf })), {
+    orphans: ["000003.sst"],
+    underWay: [],
+    unknown: ["LOCK", "wal-7.log", "__proto__", "../../etc/passwd", "constructor", ""],
+    named: 2, // 1.tmp has the id of a table that is named: certain it is not
+  });
+  // A name that a table was given is named, whatever id somebody reads from it.
+  assertEquals(told(catalog.orphans(["tables/one.sst"], { idOf: () => 3 })), { orphans: [], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(catalog.orphans(["000003.sst"])), { orphans: [], underWay: [], unknown: ["000003.sst"], named: 0 });
+  for (
+    const idOf of [() => "3", () => ({ kind: "x", id: 1 }), () => -1, () => NaN, () => null, () => {
+      throw new Error("mine");
+    }]
+  ) { // deno-fmt-ignore
+    assertEquals(await codeOf(() => catalog.orphans(["a"], { idOf: idOf as never })), "INVALID_ARGUMENT");
+  }
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: segments below those that an earlier process named", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.addSst(sst(1));
+  for (let i = 0; i < 4; i++) await before.rotateWal(); // 4 is active, 1 to 3 frozen
+  await before.setActiveWal(6); // 4 is retired, 5 was never named
+  await before.flush({ wal: [1, 2] });
+  await before.forget([{ kind: "wal", id: 1 }]);
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  await catalog.rotateWal(); // 7
+  await catalog.rotateWal(9); // 8 was never named
+  const wals = (from: number, to: number): FileRef[] => Array.from({ length: to - from + 1 }, (_, i) => ({ kind: "wal", id: from + i }));
+  assertEquals(told(catalog.orphans(wals(1, 11))), { orphans: [1, 5], underWay: [8], unknown: [10, 11], named: 6 });
+  await catalog.flush({ wal: 7 });
+  await catalog.forget([{ kind: "wal", id: 7 }]);
+  assertEquals(told(catalog.orphans(wals(7, 8))), { orphans: [7], underWay: [8], unknown: [], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: refused when the catalog names nothing and there are files (item 33)", async () => {
+  const medium = new Medium();
+  // The field case: somebody has removed the manifest, or gives another one; the engine makes a new catalog over a folder full of tables.
+  const { catalog, manifest } = await openLsm(medium);
+  assertEquals(told(catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
+  const error = await errorOf(() => catalog.orphans([1, 2, 3]));
+  assertEquals([error.code, error.detail], ["ORPHANS_REFUSED", { catalog: "default", reason: "empty", files: 3 }]);
+  assertEquals(await codeOf(() => catalog.orphans([{ kind: "wal", id: 1 }])), "ORPHANS_REFUSED");
+  assertEquals(await codeOf(() => catalog.orphans(["1.sst"], { idOf: () => 1 })), "ORPHANS_REFUSED");
+  assertEquals(told(catalog.orphans(["LOCK"])).unknown, ["LOCK"]); // no file of an engine
+  // New tables in it do not make it trusted: it was empty when it was opened.
+  const id = await catalog.allocateSstId();
+  await catalog.edit().addSst(sst(id)).setActiveWal(1).commit();
+  assertEquals(told(catalog.orphans([id, { kind: "wal", id: 1 }])).named, 2);
+  assertEquals((await errorOf(() => catalog.orphans([id, 2, 3]))).detail.reason, "empty");
+  assertEquals(told(catalog.orphans([id, 2, 3], { accept: ["empty"] })), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
+  assertEquals(await codeOf(() => catalog.orphans([2], { accept: ["damaged", "foreign"] })), "ORPHANS_REFUSED");
+  // Opened again it names something: ids that it never gave out are still no orphans.
+  const { catalog: again, manifest: other } = await openLsm(crashed(medium));
+  assertEquals(told(again.orphans([id, 2, 3])), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
+  // And emptied.
+  await again.edit().removeSst(id).setActiveWal(2).commit();
+  await again.edit().flush({ wal: 1 }).forget([{ kind: "sst", id }, { kind: "wal", id: 1 }]).commit();
+  assertEquals(told(again.orphans([id])).orphans, [id]); // its segment still speaks for it
+  await other.close();
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: a catalog that names a segment only is not empty", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.rotateWal();
+  const id = await before.allocateSstId(); // its file is written, then the process dies
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  assertEquals(told(catalog.orphans([id, { kind: "wal", id: 1 }])), { orphans: [id], underWay: [], unknown: [], named: 1 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: refused when opening has repaired damage that no crash leaves", async () => {
+  const medium = new Medium();
+  const { catalog, manifest } = await openLsm(medium);
+  await catalog.addSst(sst(1));
+  await catalog.allocateSstId();
+  await catalog.checkpoint();
+  await catalog.updateLsn(5); // a group behind the checkpoint
+  const journal = crashed(medium);
+  await manifest.close();
+  // A slot of the newest generation in a file that was closed in order.
+  let refused = 0;
+  for (let slot = 0; slot < META_BYTES; slot += 4096) {
+    const damaged = crashed(medium);
+    damaged.file.write(slot + 60, new Uint8Array([1, 2, 3, 4, 5]));
+    const opened = await openLsm(damaged);
+    if (opened.manifest.recovery.repairedSlots.length > 0) {
+      const error = await errorOf(() => opened.catalog.orphans([1, 2]));
+      assertEquals([error.code, error.detail.reason], ["ORPHANS_REFUSED", "damaged"]);
+      assertEquals(told(opened.catalog.orphans([1, 2], { accept: ["damaged"] })), { orphans: [2], underWay: [], unknown: [], named: 1 });
+      assertEquals(told(opened.catalog.orphans([])).orphans, []);
+      refused++;
+    }
+    await opened.manifest.close();
+  }
+  assertEquals(refused, 4);
+  // A block of the journal that is rebuilt from parity.
+  let rebuilt = 0;
+  for (let at = META_BYTES; at < journal.file.size; at += BLOCK_SIZE) {
+    const damaged = crashed(journal);
+    const before = damaged.file.bytes().subarray(at, at + BLOCK_SIZE);
+    if (before.every((byte) => byte === 0)) continue;
+    damaged.file.write(at + 40, Uint8Array.from(before.subarray(40, 44), (byte) => byte ^ 0xff));
+    try {
+      const opened = await openLsm(damaged);
+      if (opened.manifest.recovery.rebuilt.length > 0) {
+        rebuilt++;
+        assertEquals((await errorOf(() => opened.catalog.orphans([2]))).detail.reason, "damaged");
+      }
+      await opened.manifest.close();
+    } catch (error) {
+      assert(error instanceof Error && "code" in error, String(error));
+    }
+  }
+  assert(rebuilt > 0);
+});
+
+test("LsmCatalog orphans: a crash, and the torn group that it leaves, are no damage", async () => {
+  const medium = new Medium();
+  const { catalog } = await openLsm(medium);
+  await catalog.addSst(sst(1));
+  await catalog.allocateSstId();
+  await catalog.checkpoint();
+  const torn = crashed(medium);
+  const { file } = medium;
+  const { write } = file;
+  file.write = (at, from) => {
+    // Pages as they are, the group of the next commit cut short.
+    torn.file.write(at, from.length === BLOCK_SIZE ? from : from.subarray(0, from.length >> 1));
+    write.call(file, at, from);
+  };
+  await catalog.addSst(sst(2, 0, "a", "z".repeat(9_000)));
+  file.write = write;
+  const { catalog: again, manifest } = await openLsm(torn);
+  assert(manifest.recovery.cut !== undefined);
+  assertEquals([ids(again.listSsts()), told(again.orphans([1, 2]))], [[1], { orphans: [2], underWay: [], unknown: [], named: 1 }]);
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: only the writer can tell them", async () => {
+  const medium = new Medium();
+  const { catalog, manifest } = await openLsm(medium);
+  await catalog.addSst(sst(1));
+  await manifest.close();
+  const { catalog: reading, manifest: reader } = await openLsm(medium, {}, { readOnly: true });
+  assertEquals(await codeOf(() => reading.orphans([1])), "READ_ONLY");
+  assertEquals(await codeOf(() => reading.deletable()), "READ_ONLY");
+  await reader.close();
+});
