@@ -50,6 +50,7 @@ export type ErrorCode =
   | "LEVEL_OVERLAP"
   | "CONFLICT"
   | "OBJECT_CONDEMNED"
+  | "FILE_CHANGED"
   | "LOCKED"
   | "FENCED"
   | "SNAPSHOT_EXPIRED"
@@ -75,6 +76,7 @@ export type ErrorCode =
   | "TRUNCATED"
   | "EMPTY_FILE"
   | "ROLLED_BACK"
+  | "FILE_DAMAGED"
   | "NOT_A_MANIFEST"
   | "FORMAT_TOO_NEW"
   | "FORMAT_TOO_OLD"
@@ -112,6 +114,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   // conflict
   CONFLICT: ["conflict", true],
   OBJECT_CONDEMNED: ["conflict", true],
+  FILE_CHANGED: ["conflict", true],
   LOCKED: ["conflict", true, "closed"],
   FENCED: ["conflict", false, "read_only"],
   SNAPSHOT_EXPIRED: ["conflict", true],
@@ -141,6 +144,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   TRUNCATED: ["data", false, "closed"],
   EMPTY_FILE: ["data", false, "closed"],
   ROLLED_BACK: ["data", false, "closed"],
+  FILE_DAMAGED: ["data", false],
   NOT_A_MANIFEST: ["data", false, "closed"],
   FORMAT_TOO_NEW: ["data", false, "closed"],
   FORMAT_TOO_OLD: ["data", false, "closed"],

@@ -3,10 +3,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** The package's entry points as an import map names them: what users write, and the file here. */
+/** The package's entry points as an import map names them: what users write, and the file here. With them the packages that they import. */
 export function packageImports(): Record<string, string> {
-  const { name, exports } = JSON.parse(readFileSync("deno.json", "utf8")) as { name: string; exports: Record<string, string> };
-  return Object.fromEntries(Object.entries(exports).map(([entry, path]) => [name + entry.slice(1), pathToFileURL(resolve(path)).href]));
+  const { name, exports, imports } = JSON.parse(readFileSync("deno.json", "utf8")) as
+    & Record<"exports" | "imports", Record<string, string>>
+    & {
+      name: string;
+    };
+  const own = Object.entries(exports).map(([entry, path]) => [name + entry.slice(1), pathToFileURL(resolve(path)).href]);
+  return Object.fromEntries([...own, ...Object.entries(imports).filter(([, target]) => target.startsWith("npm:"))]);
 }
 
 /** Paths of the TypeScript files below a folder, from the project's root. */

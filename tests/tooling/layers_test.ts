@@ -26,6 +26,7 @@ const FOREIGN: Record<string, readonly string[]> = {
   commander: ["src/cli/arguments.ts", "src/cli/command.ts", "src/cli/run.ts"],
   "cli-progress": ["src/cli/progress.ts"],
   "node:process": ["src/cli/main.ts"],
+  "hash-wasm": ["src/catalogs/files/digest.ts"],
 };
 
 /** The command line as a program: the only file outside of src/storage that knows a process. */

@@ -1,0 +1,39 @@
+// Work on many files, some at a time.
+//
+// Invariant: when `runAll` settles nothing of it is under way any more. It begins no further work behind a failure or an abort, and throws the first failure.
+import { checkAborted } from "./digest.ts";
+
+/** How work is spread. */
+export interface PoolOptions {
+  /** Completes "Cannot …". */
+  readonly action: string;
+  /** How much is done at once. */
+  readonly parallel: number;
+  /** Begins nothing further once aborted: ABORTED. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Does some work for every item, `parallel` of them at once, in their order. */
+export async function runAll<T>(
+  items: Iterable<T>,
+  { action, parallel, signal }: PoolOptions,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const source = items[Symbol.iterator]();
+  let failure: { readonly error: unknown } | undefined;
+  const lane = async (): Promise<void> => {
+    while (failure === undefined) {
+      try {
+        checkAborted(signal, action);
+        const next = source.next();
+        if (next.done) return;
+        await work(next.value);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
+  source.return?.();
+  if (failure !== undefined) throw failure.error;
+}
