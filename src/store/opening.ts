@@ -76,6 +76,7 @@ class Opening {
     groups: 0,
     frames: 0,
     cut: undefined,
+    lastGroup: undefined,
     rebuilt: [],
     repairedSlots: [],
   };

@@ -42,6 +42,7 @@ export class Replay {
       // A torn group is never counted as journal: the checkpoint behind recovery adopts its frames.
       journal.add(found, found.blocks);
       this.#report.groups++;
+      this.#report.lastGroup = found.group;
       if (found.torn) break;
     }
     this.#groups.end();
@@ -60,6 +61,7 @@ export class Replay {
       this.#apply(found.frames);
       journal.add(found, found.blocks);
       this.#report.groups++;
+      this.#report.lastGroup = found.group;
       any = true;
     }
     this.#groups.end();

@@ -149,6 +149,8 @@ export interface RecoveryReport {
   groups: number;
   /** Frames applied again. */
   frames: number;
+  /** Number of the newest journal group that was applied again, whole or in part; undefined when none was. */
+  lastGroup: number | undefined;
   /** A torn group at the journal's end was cut: group number and what was kept of it. */
   cut: { group: number; frames: number } | undefined;
   /** Journal blocks rebuilt from parity: group number and block index. */

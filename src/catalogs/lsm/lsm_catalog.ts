@@ -302,9 +302,7 @@ export class LsmCatalog extends LsmReader {
    */
   orphans(found: Iterable<number | string | FileRef>, options: OrphanOptions = {}): OrphanReport {
     this.#assertWritable("tell orphans");
-    const { clean, rebuilt, repairedSlots } = this.manifest.recovery;
-    const damaged = rebuilt.length > 0 || (clean && repairedSlots.length > 0);
-    return tellOrphans(this.manifest, this.name, this.#core, damaged, found, options);
+    return tellOrphans(this.manifest, this.name, this.#core, found, options);
   }
 
   /** Says that a catalog whose rows have come from another history is right: its files have been compared with what it names. Nothing happens when `opening.foreign` is not the case. */

@@ -5,6 +5,7 @@
 // that this one does not know of.
 import { type OptionNames, readArgument, takeOptions } from "../../arguments.ts";
 import { fail, failType } from "../../errors.ts";
+import type { Manifest } from "../../manifest/manifest.ts";
 import type { Reader } from "../../manifest/read/reader.ts";
 import type { LsmCore } from "./core.ts";
 import { namesNothing } from "./core.ts";
@@ -53,10 +54,9 @@ const ACTION = "tell orphans";
 
 /** Tells what the files are that were found. */
 export function tellOrphans(
-  rows: Reader,
+  rows: Manifest,
   name: string,
   core: LsmCore,
-  damaged: boolean,
   found: Iterable<number | string | FileRef>,
   options: OrphanOptions,
 ): OrphanReport {
@@ -76,7 +76,7 @@ export function tellOrphans(
   if (files.length > 0 && state.foreign) {
     refuse("foreign", "the manifest was restored or salvaged, and nobody has said that the catalog is right");
   }
-  if (files.length > 0 && damaged) refuse("damaged", "opening the manifest has repaired damage");
+  if (files.length > 0 && wasDamaged(rows.recovery)) refuse("damaged", "opening the manifest has repaired damage");
   const report = { orphans: [] as FoundFile[], underWay: [] as FoundFile[], unknown: [] as FoundFile[], named: 0 };
   const names = files.some(({ fileName }) => fileName !== undefined) ? namesIn(rows, name, core) : new Set<string>();
   for (const one of files) {
@@ -89,6 +89,12 @@ export function tellOrphans(
   const strange = report.orphans.length + report.unknown.filter(({ file }) => file !== undefined).length;
   if (strange > 0 && (core.wasEmpty || namesNothing(rows, name))) refuse("empty", "the catalog names nothing, and there are files");
   return report;
+}
+
+/** Whether opening has repaired what no crash leaves: a crash may damage slots of a file that was open, and a block of the newest group, which nobody was told is durable. */
+function wasDamaged({ clean, cut, lastGroup, rebuilt, repairedSlots }: Manifest["recovery"]): boolean {
+  const newest = cut?.group ?? lastGroup;
+  return (clean && repairedSlots.length > 0) || rebuilt.some(({ group }) => group !== newest);
 }
 
 function foundFile(item: number | string | FileRef, idOf: OrphanOptions["idOf"]): FoundFile {

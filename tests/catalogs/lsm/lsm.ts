@@ -1,7 +1,7 @@
 // What the tests of the LSM catalog share.
 import type { Manifest, ManifestOptions } from "../../../mod.ts";
 import { LsmCatalog, type LsmCatalogOptions, type LsmReader, type SstInput } from "../../../src/catalogs/lsm/mod.ts";
-import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
+import { MemoryFile } from "../../../src/storage/memory.ts";
 import { Medium } from "../../manifest/open_manifest.ts";
 
 /** Bytes of a text. */
@@ -64,4 +64,34 @@ export function ids(ssts: readonly { readonly id: number }[]): number[] {
   return ssts.map(({ id }) => id);
 }
 
-export { Medium, MemoryStorage };
+/** What a group of the journal was, and what the file was before it. */
+export interface LastGroup {
+  readonly before: Medium;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Writes of a call as they reach the file: the last one is its group. */
+export async function lastGroup(medium: Medium, call: () => Promise<unknown>): Promise<LastGroup> {
+  const before = crashed(medium);
+  const { file } = medium;
+  const { write } = file;
+  let group: { at: number; bytes: Uint8Array } | undefined;
+  file.write = (at, from) => {
+    if (group !== undefined) before.file.write(group.at, group.bytes);
+    group = { at, bytes: from.slice() };
+    write.call(file, at, from);
+  };
+  await call();
+  file.write = write;
+  return { before, ...group! };
+}
+
+/** The file with the first bytes of the group only. */
+export function tornAt({ before, at, bytes }: LastGroup, length: number): Medium {
+  const torn = crashed(before);
+  torn.file.write(at, bytes.subarray(0, length));
+  return torn;
+}
+
+export { Medium };
