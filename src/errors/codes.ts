@@ -47,6 +47,7 @@ export type ErrorCode =
   | "CURSOR_TRUNCATED"
   | "ABORTED"
   | "CATALOG_MISMATCH"
+  | "BACKUP_MISMATCH"
   | "LEVEL_OVERLAP"
   | "CONFLICT"
   | "OBJECT_CONDEMNED"
@@ -82,6 +83,8 @@ export type ErrorCode =
   | "FORMAT_TOO_OLD"
   | "UNKNOWN_FEATURE"
   | "ORPHANS_REFUSED"
+  | "BACKUP_DAMAGED"
+  | "BACKUP_INCOMPLETE"
   | "RUNTIME_UNSUPPORTED"
   | "CORE_TRAP"
   | "INVARIANT";
@@ -110,6 +113,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   CURSOR_TRUNCATED: ["usage", false],
   ABORTED: ["usage", false],
   CATALOG_MISMATCH: ["usage", false],
+  BACKUP_MISMATCH: ["usage", false],
   LEVEL_OVERLAP: ["usage", false],
   // conflict
   CONFLICT: ["conflict", true],
@@ -150,6 +154,8 @@ export const CODES: Readonly<Record<ErrorCode, CodeRow>> = {
   FORMAT_TOO_OLD: ["data", false, "closed"],
   UNKNOWN_FEATURE: ["data", false, "closed"],
   ORPHANS_REFUSED: ["data", false],
+  BACKUP_DAMAGED: ["data", false],
+  BACKUP_INCOMPLETE: ["data", false],
   // config
   RUNTIME_UNSUPPORTED: ["config", false, "closed"],
   // internal

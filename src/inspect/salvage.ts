@@ -221,6 +221,7 @@ class Salvage {
       environment,
       wasm,
       continued: { sequence, frame: frame + FRAMES_FAR, committedAt },
+      action: "salvage",
     });
     const named = tables.map(({ id, name, schema }) => {
       if (name !== undefined && schema !== undefined && this.#judge.codec(name, schema) !== undefined) return { id, name, schema };

@@ -1,4 +1,4 @@
-// The new file of a salvage: a store that rows are put into by table id, key and value as bytes.
+// The new file of a salvage or a restore: a store that rows are put into by table id, key and value as bytes.
 import { TABLE_ID_TABLES } from "../../assembly/format.ts";
 import { fail, isManifestError } from "../errors.ts";
 import type { KernelModule } from "../kernel/loader.ts";
@@ -23,6 +23,8 @@ export interface TargetOptions {
   readonly environment: Environment;
   readonly wasm: KernelModule | undefined;
   readonly continued: Continued;
+  /** Completes "Cannot … into". */
+  readonly action: string;
 }
 
 /** A file being made. */
@@ -44,12 +46,12 @@ export class Target {
 
   /** Begins a file in an empty storage. EXISTS when there is something in it, LOCKED. */
   static async begin(storage: Storage, options: TargetOptions): Promise<Target> {
-    const { pageSize, cacheBytes, environment, wasm, continued } = options;
+    const { pageSize, cacheBytes, environment, wasm, continued, action } = options;
     const nonce = new Uint8Array(16);
     environment.random(nonce);
     const lock = storage.lock({ now: environment.now(), nonce: toHex(nonce) });
     try {
-      if (storage.size() > 0) fail("EXISTS", `Cannot salvage into "${storage.name}": it is not empty`, { detail: { file: storage.name } });
+      if (storage.size() > 0) fail("EXISTS", `Cannot ${action} into "${storage.name}": it is not empty`, { detail: { file: storage.name } });
       const holder: LockHolder = lock.holder;
       const unpublished = new UnpublishedStorage(storage, holder);
       const store = await Store.open(unpublished, {

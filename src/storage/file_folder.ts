@@ -9,13 +9,13 @@
 // - A descriptor is closed only when no call is in flight on it.
 import { baseName } from "../errors.ts";
 import { errnoOf, type FolderAction, folderError } from "./errno.ts";
-import { durabilityOf, nodeFs, nodePath, pathText } from "./file.ts";
+import { durabilityOf, nodeFs, nodePath, openFile, pathText } from "./file.ts";
 import type { FileFacts, Folder, FolderEntry, FolderFile } from "./folder.ts";
 import { checkDirectory, checkFile, checkRename, failEntry, failMissing } from "./folder_entry.ts";
 import { awaitCall, factsOf, kindOf, makeCall, OpenFile } from "./open_file.ts";
 import { type FolderStat, type NodeEntry, type NodeFolderFs, platformName } from "./platform.ts";
 import { checkDirectoryPath, checkRelativePath, directoryOf } from "./relative_path.ts";
-import type { Durability } from "./storage.ts";
+import type { Durability, Storage } from "./storage.ts";
 
 const NAME_LENGTH = 255;
 const FILE_MODE = 0o600;
@@ -136,6 +136,12 @@ export class FileFolder implements Folder {
     checkDirectoryPath(directory, "sync directory");
     this.#need(directory, "sync directory");
     await this.#attempt("sync directory", directory, () => this.#syncAt(this.#full(directory), directory));
+  }
+
+  storage(path: string, options: { create?: boolean; readOnly?: boolean } = {}): Storage {
+    checkRelativePath(path, "open");
+    this.#need(directoryOf(path), "open");
+    return openFile(this.#full(path), options);
   }
 
   #full(path: string): string {

@@ -8,7 +8,7 @@
 // - An open file goes on when its name is moved or removed, until it is closed.
 // - After a failed write the bytes of its range are undefined, all others untouched. A failed sync is reported once and never retried here.
 // - Errors are ManifestError with `file` (the relative path) in detail, and only its last segment in the message. Their `handle` is "ok": the folder goes on. Paths that are refused are NAME_INVALID.
-import type { Durability } from "./storage.ts";
+import type { Durability, Storage } from "./storage.ts";
 
 /** What lies under a name. */
 export type EntryKind = "file" | "directory" | "link" | "other";
@@ -74,4 +74,6 @@ export interface Folder {
   removeDirectory(directory: string): Promise<boolean>;
   /** Makes the names in a directory durable. SYNC_FAILED; NOT_FOUND, NOT_A_DIRECTORY. */
   syncDirectory(directory: string): Promise<void>;
+  /** A manifest's storage in the folder; it is the caller's to close. NOT_FOUND when there is no such file and `create` is not set; NOT_A_REGULAR_FILE. */
+  storage(path: string, options?: { create?: boolean; readOnly?: boolean }): Storage;
 }

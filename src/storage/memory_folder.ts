@@ -6,9 +6,9 @@ import { failType } from "../errors.ts";
 import type { EntryKind, FileFacts, Folder, FolderEntry, FolderFile } from "./folder.ts";
 import { checkDirectory, checkFile, checkRename, failEntry, failMissing } from "./folder_entry.ts";
 import { checkRange, failClosed, failReadOnly } from "./guard.ts";
-import { MemoryFile } from "./memory.ts";
+import { MemoryFile, MemoryStorage } from "./memory.ts";
 import { checkDirectoryPath, checkRelativePath, directoryOf } from "./relative_path.ts";
-import type { Durability } from "./storage.ts";
+import type { Durability, Storage } from "./storage.ts";
 
 /** Where a folder in memory takes the time from: an environment is one. */
 export interface FolderClock {
@@ -125,6 +125,17 @@ class MemoryFolder implements Folder {
   async syncDirectory(directory: string): Promise<void> {
     checkDirectoryPath(directory, "sync directory");
     this.#directory(directory, "sync directory");
+  }
+
+  storage(path: string, { create = false, readOnly = false }: { create?: boolean; readOnly?: boolean } = {}): Storage {
+    checkRelativePath(path, "open");
+    const { names } = this.#directory(directoryOf(path), "open");
+    const found = names.get(lastOf(path));
+    if (found !== undefined) checkFile(found.kind, "open", path);
+    else if (!create || readOnly) failMissing("open", path);
+    const file = found ?? new File(new MemoryFile(undefined, lastOf(path)), this.#clock.now());
+    names.set(lastOf(path), file);
+    return new MemoryStorage((file as File).bytes, { readOnly, created: found === undefined });
   }
 
   #find(path: string, action: string): Directory | File | undefined {

@@ -20,11 +20,13 @@ const PIECE_BYTES = 1 << 18;
 
 const pool = new Map<DigestAlgorithm, IHasher[]>();
 
-async function take(algorithm: DigestAlgorithm): Promise<IHasher> {
+/** A hasher, ready for the first byte. Give it back with {@linkcode releaseHasher}. */
+export async function takeHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
   return (pool.get(algorithm)?.pop() ?? await MAKE[algorithm]()).init();
 }
 
-function giveBack(algorithm: DigestAlgorithm, hasher: IHasher): void {
+/** Gives a hasher back. */
+export function releaseHasher(algorithm: DigestAlgorithm, hasher: IHasher): void {
   const idle = pool.get(algorithm);
   if (idle === undefined) pool.set(algorithm, [hasher]);
   else idle.push(hasher);
@@ -74,7 +76,7 @@ export async function digestFile(folder: Folder, path: string, request: DigestRe
   const hashers: [DigestAlgorithm, IHasher][] = [];
   try {
     const facts = await file.facts();
-    for (const algorithm of algorithms) hashers.push([algorithm, await take(algorithm)]);
+    for (const algorithm of algorithms) hashers.push([algorithm, await takeHasher(algorithm)]);
     const piece = new Uint8Array(Math.min(PIECE_BYTES, Math.max(1, facts.sizeBytes)));
     for (let at = 0; at < facts.sizeBytes;) {
       checkAborted(signal, action);
@@ -91,7 +93,7 @@ export async function digestFile(folder: Folder, path: string, request: DigestRe
     if (!sameFacts(facts, await file.facts())) failChanged(action, path, "changed");
     return { facts, digests: new Map(hashers.map(([algorithm, hasher]) => [algorithm, hasher.digest("binary")])) };
   } finally {
-    for (const [algorithm, hasher] of hashers) giveBack(algorithm, hasher);
+    for (const [algorithm, hasher] of hashers) releaseHasher(algorithm, hasher);
     await file.close();
   }
 }

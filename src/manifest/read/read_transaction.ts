@@ -37,6 +37,14 @@ export class ReadTransaction extends Reader {
     return this.#transaction.sequence;
   }
 
+  /**
+   * The state as the store has it: tables by id, keys and values as bytes.
+   * @internal
+   */
+  get state(): StoreTransaction {
+    return this.#transaction;
+  }
+
   /** Whether it has been closed. */
   get closed(): boolean {
     return this.#transaction.closed;

@@ -248,6 +248,11 @@ export class SimFolder implements Folder {
     checkDirectory(node.kind, action, path);
     return node as DirectoryNode;
   }
+
+  /** A simulated folder holds no manifest: that has a disk of its own, beside it (sim_machine.ts). */
+  storage(): never {
+    throw new Error("the manifest lies on a disk of its own");
+  }
 }
 
 class OpenSimFile implements FolderFile {

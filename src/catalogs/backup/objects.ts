@@ -1,0 +1,203 @@
+// The objects of a backup: written under a name that nobody looks for, read again, and only then given their own.
+//
+// Invariants:
+// - What lies under an object's name has its digest and length, unless the medium has changed it since.
+// - An object is durable, its name too, when `settle` has resolved. No record that names it is written before.
+import { fail } from "../../errors.ts";
+import type { Environment } from "../../store/environment.ts";
+import type { FileFacts, Folder, FolderFile } from "../../storage/folder.ts";
+import { checkAborted, releaseHasher, takeHasher } from "../files/digest.ts";
+import { draftName, objectDirectory, type ObjectName, objectPath, OBJECTS, objectText, UNFINISHED } from "./names.ts";
+
+const PIECE_BYTES = 1 << 18;
+/** Unfinished objects are left alone for so long: somebody may be writing them. Milliseconds. */
+const UNFINISHED_AGE = 24 * 3_600_000;
+
+/** Where bytes come from, in order; each piece is used before the next is asked for. */
+export type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** What is wrong with an object. */
+export type ObjectFault = "missing" | "size" | "digest" | "kind" | "read";
+
+/** The objects in a backup folder. */
+export class Objects {
+  readonly #folder: Folder;
+  readonly #environment: Environment;
+  readonly #signal: AbortSignal | undefined;
+  /** Directories that hold names which are not durable yet. */
+  readonly #unsynced = new Set<string>();
+  readonly #directories = new Set<string>();
+
+  constructor(folder: Folder, environment: Environment, signal: AbortSignal | undefined) {
+    this.#folder = folder;
+    this.#environment = environment;
+    this.#signal = signal;
+  }
+
+  /** Whether an object is there, of its length. Its bytes are not read. */
+  async has(name: ObjectName): Promise<boolean> {
+    const found = await this.#folder.facts(objectPath(name));
+    return found !== undefined && found.kind === "file" && found.sizeBytes === name.sizeBytes;
+  }
+
+  /** Stores an object. `wrong` is called when the content is not what the name says: it throws. BACKUP_DAMAGED when what was written is not what is read again. */
+  async put(name: ObjectName, content: Content, wrong: () => never): Promise<void> {
+    const path = objectPath(name);
+    await this.#makeDirectory(UNFINISHED);
+    await this.#makeDirectory(objectDirectory(name));
+    const draft = draftName(this.#environment);
+    try {
+      await this.#write(draft, name, content, wrong);
+      const fault = await this.#faultAt(draft, name);
+      if (fault !== undefined) failObject(name, fault, "back up");
+      await this.#folder.rename(draft, path);
+      this.#unsynced.add(objectDirectory(name));
+    } catch (error) {
+      await this.#folder.remove(draft).catch(() => {}); // what went wrong first says more
+      throw error;
+    }
+  }
+
+  async #write(path: string, name: ObjectName, content: Content, wrong: () => never): Promise<void> {
+    const hasher = await takeHasher(name.algorithm);
+    try {
+      const file = await this.#folder.create(path);
+      try {
+        let at = 0;
+        for await (const piece of content) {
+          checkAborted(this.#signal, "back up");
+          if (at + piece.length > name.sizeBytes) wrong();
+          hasher.update(piece);
+          await file.write(at, piece);
+          at += piece.length;
+        }
+        if (at !== name.sizeBytes || hasher.digest("hex") !== name.digest) wrong();
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } finally {
+      releaseHasher(name.algorithm, hasher);
+    }
+  }
+
+  /** What is wrong with an object; undefined: nothing. With level "size" its bytes are not read. */
+  async fault(name: ObjectName, level: "size" | "digest", onBytes?: (count: number) => void): Promise<ObjectFault | undefined> {
+    const path = objectPath(name);
+    let found: FileFacts | undefined;
+    try {
+      found = await this.#folder.facts(path);
+    } catch {
+      return "read";
+    }
+    if (found === undefined) return "missing";
+    if (found.kind !== "file") return "kind";
+    if (found.sizeBytes !== name.sizeBytes) return "size";
+    return level === "size" ? undefined : await this.#faultAt(path, name, onBytes);
+  }
+
+  async #faultAt(path: string, name: ObjectName, onBytes?: (count: number) => void): Promise<ObjectFault | undefined> {
+    try {
+      for await (const piece of this.#pieces(path, name)) onBytes?.(piece.length);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Fault) return error.fault;
+      checkAborted(this.#signal, "verify a backup");
+      return "read";
+    }
+  }
+
+  /** The bytes of an object, a piece at a time; each is overwritten by the next. The digest is known to be right only when the last piece has been taken. BACKUP_INCOMPLETE when it is missing, BACKUP_DAMAGED. */
+  async *read(name: ObjectName, action: string): AsyncGenerator<Uint8Array> {
+    const fault = await this.fault(name, "size");
+    if (fault !== undefined) failObject(name, fault, action);
+    try {
+      yield* this.#pieces(objectPath(name), name);
+    } catch (error) {
+      if (error instanceof Fault) failObject(name, error.fault, action);
+      throw error;
+    }
+  }
+
+  /** An object as a whole, verified. For pieces of the manifest and lists, which are short. */
+  async load(name: ObjectName, action: string): Promise<Uint8Array> {
+    const bytes = new Uint8Array(name.sizeBytes);
+    let at = 0;
+    for await (const piece of this.read(name, action)) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  async *#pieces(path: string, { algorithm, digest, sizeBytes }: ObjectName): AsyncGenerator<Uint8Array> {
+    const hasher = await takeHasher(algorithm);
+    try {
+      const file: FolderFile = await this.#folder.open(path);
+      try {
+        const piece = new Uint8Array(Math.min(PIECE_BYTES, sizeBytes));
+        for (let at = 0; at < sizeBytes;) {
+          checkAborted(this.#signal, "read a backup");
+          const count = await file.read(at, piece.subarray(0, Math.min(piece.length, sizeBytes - at)));
+          if (count === 0) throw new Fault("size");
+          hasher.update(piece.subarray(0, count));
+          at += count;
+          yield piece.subarray(0, count);
+        }
+        if ((await file.facts()).sizeBytes !== sizeBytes) throw new Fault("size");
+      } finally {
+        await file.close();
+      }
+      if (hasher.digest("hex") !== digest) throw new Fault("digest");
+    } finally {
+      releaseHasher(algorithm, hasher);
+    }
+  }
+
+  async #makeDirectory(directory: string): Promise<void> {
+    if (this.#directories.has(directory)) return;
+    if (await this.#folder.facts(directory) === undefined) {
+      await this.#folder.makeDirectory(directory);
+      this.#unsynced.add(OBJECTS);
+    }
+    this.#directories.add(directory);
+  }
+
+  /** Makes the names of all objects durable that were stored. */
+  async settle(): Promise<void> {
+    for (const directory of [...this.#unsynced].sort().reverse()) await this.#folder.syncDirectory(directory);
+    this.#unsynced.clear();
+  }
+
+  /** Removes what earlier backups have left unfinished, long ago. */
+  async tidy(): Promise<void> {
+    if (await this.#folder.facts(UNFINISHED) === undefined) return;
+    for (const { name, kind } of await this.#folder.list(UNFINISHED)) {
+      if (kind !== "file" || !/^[0-9a-f]{24}$/.test(name)) continue;
+      const path = `${UNFINISHED}/${name}`;
+      const facts = await this.#folder.facts(path);
+      if (facts !== undefined && this.#environment.now() - facts.modifiedAt > UNFINISHED_AGE) await this.#folder.remove(path);
+    }
+  }
+}
+
+class Fault extends Error {
+  readonly fault: ObjectFault;
+  constructor(fault: ObjectFault) {
+    super(fault);
+    this.fault = fault;
+  }
+}
+
+const STATES: Readonly<Record<ObjectFault, string>> = {
+  missing: "is missing",
+  size: "has another length",
+  digest: "has another content",
+  kind: "is no file",
+  read: "cannot be read",
+};
+
+function failObject(name: ObjectName, fault: ObjectFault, action: string): never {
+  const code = fault === "missing" ? "BACKUP_INCOMPLETE" : "BACKUP_DAMAGED";
+  fail(code, `Cannot ${action}: an object of the backup ${STATES[fault]}`, { detail: { file: objectText(name), reason: fault } });
+}

@@ -1,0 +1,259 @@
+// Restoring a backup: into a directory of another name, looked at completely, and only then under its own.
+//
+//   <name>/manifest.waybill    the manifest
+//   <name>/files-1/…           the files of its first file set, by the catalogs' names in order; and so on
+//
+// Invariant: under its own name there is nothing, or everything. Nothing that is missing or damaged is left out: it ends the restore.
+import { fail } from "../../errors.ts";
+import { checkFile } from "../../inspect/check.ts";
+import type { Finding } from "../../inspect/finding.ts";
+import { Target } from "../../inspect/target.ts";
+import { Manifest } from "../../manifest/manifest.ts";
+import { bigEndian } from "../../store/raw_ops.ts";
+import type { Environment } from "../../store/environment.ts";
+import type { Folder } from "../../storage/folder.ts";
+import { directoryOf } from "../../storage/relative_path.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { subFolder } from "../../storage/sub_folder.ts";
+import { TABLE_ID_CHANGES, TABLE_ID_TABLES } from "../../../assembly/format.ts";
+import { hexOf, sameDigest as sameBytes } from "../files/digest.ts";
+import { FileSetCatalog } from "../files/file_set_catalog.ts";
+import { runAll } from "../files/pool.ts";
+import { readChain } from "./chain.ts";
+import { decodeFiles, type ListedFile, PathSet } from "./file_list.ts";
+import { objectText } from "./names.ts";
+import { Objects } from "./objects.ts";
+import { type OnProgress, Tally } from "./progress.ts";
+import type { BackupRecord, FilesPart } from "./record.ts";
+import { decodedRows } from "./rows.ts";
+
+const ACTION = "restore";
+const CACHE = 16 << 20;
+/** The manifest's name in what is restored. */
+export const RESTORED_MANIFEST = "manifest.waybill";
+
+/** What a restore came to. */
+export interface RestoreReport {
+  /** The backup. */
+  readonly number: number;
+  /** The change of the manifest up to which everything is there. */
+  readonly sequence: number;
+  /** The manifest's path, from the folder that was restored into. */
+  readonly manifest: string;
+  /** The directory of each file set, from the folder that was restored into. */
+  readonly fileSets: readonly { readonly catalog: string; readonly directory: string; readonly files: number; readonly bytes: number }[];
+}
+
+/** What to restore, and where. */
+export interface Restoring {
+  readonly folder: Folder;
+  readonly number: number | undefined;
+  readonly into: Folder;
+  readonly name: string;
+  readonly parallel: number;
+  readonly onProgress: OnProgress;
+  readonly signal: AbortSignal | undefined;
+  readonly environment: Environment;
+}
+
+/** Restores one. */
+export class Restore {
+  readonly #of: Restoring;
+  readonly #objects: Objects;
+  readonly #draft: string;
+
+  constructor(of: Restoring) {
+    this.#of = of;
+    this.#objects = new Objects(of.folder, of.environment, of.signal);
+    const random = new Uint8Array(6);
+    of.environment.random(random);
+    this.#draft = `${of.name}.restoring-${hexOf(random)}`;
+  }
+
+  async run(): Promise<RestoreReport> {
+    const { folder, number, into, name } = this.#of;
+    const link = (await readChain(folder, number)).at(-1);
+    if (link === undefined) fail("NOT_FOUND", `Cannot ${ACTION}: there is no backup`);
+    await this.#checkFree();
+    await into.makeDirectory(this.#draft);
+    try {
+      const { record } = link;
+      const fileSets: { catalog: string; directory: string; files: number; bytes: number }[] = [];
+      for (const [i, part] of record.fileSets.entries()) {
+        const directory = `files-${i + 1}`;
+        await this.#files(part, `${this.#draft}/${directory}`);
+        fileSets.push({ catalog: part.catalog, directory: `${name}/${directory}`, files: part.files, bytes: part.bytes });
+      }
+      await this.#manifest(record);
+      await this.#check(record);
+      await into.syncDirectory(this.#draft);
+      await this.#checkFree();
+      await into.rename(this.#draft, name);
+      await into.syncDirectory("");
+      return { number: record.number, sequence: record.manifest.sequence, manifest: `${name}/${RESTORED_MANIFEST}`, fileSets };
+    } catch (error) {
+      await removeTree(into, this.#draft).catch(() => {}); // what went wrong says more
+      throw error;
+    }
+  }
+
+  async #checkFree(): Promise<void> {
+    const { into, name } = this.#of;
+    if (await into.facts(name) === undefined) return;
+    fail("EXISTS", `Cannot ${ACTION}: there is something at "${name}" already`, { detail: { file: name } });
+  }
+
+  // ---- files ----------------------------------------------------------------------------------------------------
+
+  async #files({ lists, files, bytes }: FilesPart, directory: string): Promise<void> {
+    const { into, parallel, signal, onProgress } = this.#of;
+    const tally = new Tally(ACTION, "files", files, bytes, onProgress);
+    const made = new Set([directory]);
+    const paths = new PathSet();
+    let count = 0;
+    await into.makeDirectory(directory);
+    for (const list of lists) {
+      const listed = decodeFiles(await this.#objects.load(list, ACTION), objectText(list));
+      for (const { path } of listed) {
+        paths.add(path);
+        for (const needed of directoriesOf(path)) {
+          const full = `${directory}/${needed}`;
+          if (made.has(full)) continue;
+          await into.makeDirectory(full);
+          made.add(full);
+        }
+      }
+      count += listed.length;
+      await runAll(listed, { action: ACTION, parallel, signal }, (file) => this.#file(directory, file, tally));
+    }
+    if (count !== files) {
+      fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the lists name ${count} files, the record ${files}`, { detail: { reason: "list" } });
+    }
+    for (const each of [...made].sort().reverse()) await into.syncDirectory(each);
+  }
+
+  async #file(directory: string, { path, object }: ListedFile, tally: Tally): Promise<void> {
+    const file = await this.#of.into.create(`${directory}/${path}`);
+    try {
+      let at = 0;
+      for await (const piece of this.#objects.read(object, ACTION)) {
+        await file.write(at, piece);
+        at += piece.length;
+        tally.add(0, piece.length);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    tally.add(1, 0);
+  }
+
+  // ---- the manifest -----------------------------------------------------------------------------------------------
+
+  #storage(readOnly: boolean): Storage {
+    return this.#of.into.storage(`${this.#draft}/${RESTORED_MANIFEST}`, readOnly ? { readOnly } : { create: true });
+  }
+
+  async #manifest({ manifest, takenAt }: BackupRecord): Promise<void> {
+    const { environment, onProgress } = this.#of;
+    const { pieces, sequence, frame, pageSize } = manifest;
+    const tally = new Tally(ACTION, "manifest", manifest.rows, 0, onProgress);
+    const storage = this.#storage(false);
+    try {
+      const target = await Target.begin(storage, {
+        pageSize,
+        cacheBytes: CACHE,
+        environment,
+        wasm: undefined,
+        continued: { sequence, frame, committedAt: takenAt },
+        action: ACTION,
+      });
+      try {
+        let rows = 0, table = TABLE_ID_TABLES;
+        let newest: Uint8Array | undefined;
+        for (const name of pieces) {
+          const piece = await this.#objects.load(name, ACTION);
+          for (const row of decodedRows(piece, objectText(name))) {
+            // Tables are there before their rows.
+            if (row.table !== table) await target.flush();
+            table = row.table;
+            await target.put(row.table, row.key, row.value);
+            if (table === TABLE_ID_CHANGES) newest = row.key;
+            rows++;
+          }
+          tally.add(rows, piece.length);
+          rows = 0;
+          await target.flush(); // the rows are views of the piece
+        }
+        await target.flush();
+        if (newest !== undefined && !sameBytes(newest, bigEndian(sequence))) {
+          fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the manifest's newest change is another one than the record says`, {
+            detail: { reason: "content" },
+          });
+        }
+        await this.#complete(target, manifest.rows);
+      } catch (error) {
+        await target.abandon();
+        throw error;
+      }
+    } finally {
+      storage.close();
+    }
+  }
+
+  async #complete(target: Target, rows: number): Promise<void> {
+    const { environment } = this.#of;
+    const file = await target.close();
+    let first: Finding | undefined;
+    const { verdict } = await checkFile(file, {
+      level: "tree",
+      environment,
+      onFinding: (finding) => first ??= finding.severity === "info" ? undefined : finding,
+    });
+    if (verdict !== "clean") {
+      fail("IO_WRITE", `Cannot ${ACTION}: the manifest does not pass its check, of ${rows} rows: ${first?.message}`, {
+        detail: { file: RESTORED_MANIFEST, page: first?.page },
+      });
+    }
+    await target.publish();
+  }
+
+  /** Opens what was restored and holds it against itself and the record: every file set is there, whole, and of the files that the backup lists. */
+  async #check({ manifest: { sequence }, fileSets }: BackupRecord): Promise<void> {
+    const { into, environment, parallel, signal, onProgress } = this.#of;
+    await using manifest = await Manifest.open(this.#storage(true), { readOnly: true, environment });
+    const wrong = (what: string): never => fail("BACKUP_DAMAGED", `Cannot ${ACTION}: ${what}`, { detail: { reason: "content" } });
+    if (manifest.latestChangeSequence() !== sequence) wrong("the manifest ends at another change than the record says");
+    for (const [i, { catalog, files, bytes }] of fileSets.entries()) {
+      const folder = subFolder(into, `${this.#draft}/files-${i + 1}`);
+      const fileSet = await FileSetCatalog.open(manifest, folder, { name: catalog, create: false });
+      const stats = fileSet.stats();
+      if (stats.files !== files || stats.bytes !== bytes) wrong("the manifest names other files than the record");
+      const tally = new Tally(ACTION, "check", files, bytes, onProgress);
+      const report = await fileSet.verify({ level: "digest", parallel, ...signal === undefined ? {} : { signal } });
+      tally.add(files, bytes);
+      for (const { path, problem } of report.damaged) {
+        fail("FILE_DAMAGED", `Cannot ${ACTION}: a restored file is not read again as it was written`, {
+          detail: { file: path, reason: problem },
+        });
+      }
+    }
+  }
+}
+
+function* directoriesOf(path: string): Generator<string> {
+  const directory = directoryOf(path);
+  if (directory === "") return;
+  yield* directoriesOf(directory);
+  yield directory;
+}
+
+/** Removes a directory with everything in it. */
+async function removeTree(folder: Folder, directory: string): Promise<void> {
+  if (await folder.facts(directory) === undefined) return;
+  for (const { name, kind } of await folder.list(directory)) {
+    if (kind === "directory") await removeTree(folder, `${directory}/${name}`);
+    else await folder.remove(`${directory}/${name}`);
+  }
+  await folder.removeDirectory(directory);
+}
