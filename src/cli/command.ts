@@ -10,7 +10,7 @@ export interface Invocation {
   readonly io: CliIo;
   /** Where results go. */
   readonly printer: Printer;
-  /** The manifest's path: every command's first argument. */
+  /** The path of what it is about, the manifest's as a rule: every command's first argument. */
   readonly file: string;
   /** The arguments behind it, as they were declared. */
   readonly rest: readonly unknown[];
@@ -24,7 +24,9 @@ export interface CliCommand {
   readonly name: string;
   /** What it does, in a line. */
   readonly summary: string;
-  /** Adds its arguments behind FILE, and its options. */
+  /** What its first argument is called, and what it is. Default: FILE, the manifest. */
+  readonly subject?: readonly [name: string, what: string];
+  /** Adds its arguments behind the first one, and its options. */
   declare?(command: Command): void;
   /** Does it. What it throws is printed and becomes the exit code. */
   run(invocation: Invocation): Promise<ExitCode>;

@@ -32,7 +32,7 @@ const OTHER_STATE: ReadonlySet<string> = new Set([
 
 /** Whether a code of an error or a finding says that something is damaged, and not what else a file may be. */
 export function isDamage(code: string): boolean {
-  return /^(CORRUPT_|TRUNCATED$|ROLLED_BACK$|BACKUP_INVALID$|INCONSISTENT$)/.test(code);
+  return /^(CORRUPT_|TRUNCATED$|ROLLED_BACK$|BACKUP_DAMAGED$|BACKUP_INCOMPLETE$|FILE_DAMAGED$|INCONSISTENT$)/.test(code);
 }
 
 /** The exit code that stands for an error. */

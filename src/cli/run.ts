@@ -100,7 +100,7 @@ function makeProgram(help: { out: string; err: string }, choose: (chosen: Chosen
   for (const command of COMMANDS) {
     const made = program.command(command.name)
       .description(command.summary)
-      .argument("<FILE>", "the manifest")
+      .argument(`<${command.subject?.[0] ?? "FILE"}>`, command.subject?.[1] ?? "the manifest")
       .allowExcessArguments(false);
     command.declare?.(made);
     made

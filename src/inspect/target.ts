@@ -51,7 +51,9 @@ export class Target {
     environment.random(nonce);
     const lock = storage.lock({ now: environment.now(), nonce: toHex(nonce) });
     try {
-      if (storage.size() > 0) fail("EXISTS", `Cannot ${action} into "${storage.name}": it is not empty`, { detail: { file: storage.name } });
+      if (storage.size() > 0) {
+        fail("EXISTS", `Cannot ${action} into "${storage.name}": it is not empty`, { detail: { file: storage.name } });
+      }
       const holder: LockHolder = lock.holder;
       const unpublished = new UnpublishedStorage(storage, holder);
       const store = await Store.open(unpublished, {

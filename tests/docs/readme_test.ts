@@ -56,6 +56,7 @@ test("README.md: links of the documentation lead to files and headings that exis
       "CHANGELOG.md",
       "docs/FORMAT.md",
       "docs/architecture.md",
+      "docs/backup.md",
       "docs/cli.md",
       "docs/manifest.md",
       "docs/parity.md",

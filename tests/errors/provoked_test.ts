@@ -4,13 +4,14 @@ import { ERROR_CODES, type ErrorCode, type ManifestErrorFields } from "../../mod
 import { test } from "../support/harness.ts";
 import { commonFields, documented, operations } from "./document.ts";
 import { DAMAGE } from "./provocations/damage.ts";
+import { BACKUP } from "./provocations/backup.ts";
 import { FILES } from "./provocations/files.ts";
 import { LSM } from "./provocations/lsm.ts";
 import type { Provocation, Provocations } from "./provocations/provocation.ts";
 import { USAGE } from "./provocations/usage.ts";
 import { WAITING } from "./provocations/waiting.ts";
 
-const REGISTRY: Provocations = { ...USAGE, ...WAITING, ...DAMAGE, ...LSM };
+const REGISTRY: Provocations = { ...USAGE, ...WAITING, ...DAMAGE, ...LSM, ...BACKUP };
 for (const code of Object.keys(FILES) as ErrorCode[]) REGISTRY[code] = [...REGISTRY[code] ?? [], ...FILES[code]!];
 const DOCUMENT = documented();
 const COMMON = new Set(commonFields());

@@ -11,8 +11,8 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   salvage: [["--dry-run"], ["--dry-run", "--from", "older", "--json"], ["--dry-run", "--from", "scan"]],
 };
 
-/** The commands that write. */
-const WRITE: readonly string[] = ["compact", "unlock"];
+/** The commands that write, and those that are about backups. */
+const WRITE: readonly string[] = ["compact", "unlock", "backup", "restore", "verify"];
 
 /** All arguments of every call that only reads; `brief`: of each command one. */
 export function readingCalls(file: string, brief = false): string[][] {

@@ -7,10 +7,10 @@ import { codeOf, importsOf, sourceFiles } from "../support/source.ts";
 /** A layer and the layers it may import besides itself. Everything may import errors.ts and arguments.ts; both import nothing else. */
 const BELOW: Record<string, readonly string[]> = {
   "mod.ts": ["manifest", "schema", "store", "kernel", "storage", "errors.ts"],
-  cli: ["inspect", "manifest", "store", "storage", "errors.ts"],
+  cli: ["catalogs", "inspect", "manifest", "store", "storage", "errors.ts"],
   inspect: ["manifest", "schema", "store", "kernel", "storage", "errors.ts", "format"],
   flush: ["manifest", "store", "errors.ts"],
-  catalogs: ["manifest", "schema", "store", "storage", "errors.ts"],
+  catalogs: ["inspect", "manifest", "schema", "store", "storage", "errors.ts", "format"],
   manifest: ["schema", "store", "kernel", "storage", "errors.ts", "format"],
   schema: ["kernel", "errors.ts", "format"],
   store: ["kernel", "storage", "errors.ts", "format"],

@@ -102,7 +102,7 @@ export class Objects {
       return undefined;
     } catch (error) {
       if (error instanceof Fault) return error.fault;
-      checkAborted(this.#signal, "verify a backup");
+      checkAborted(this.#signal, "verify backups");
       return "read";
     }
   }

@@ -9,14 +9,13 @@ import { checkFile } from "../../inspect/check.ts";
 import type { Finding } from "../../inspect/finding.ts";
 import { Target } from "../../inspect/target.ts";
 import { Manifest } from "../../manifest/manifest.ts";
-import { bigEndian } from "../../store/raw_ops.ts";
 import type { Environment } from "../../store/environment.ts";
 import type { Folder } from "../../storage/folder.ts";
 import { directoryOf } from "../../storage/relative_path.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { subFolder } from "../../storage/sub_folder.ts";
 import { TABLE_ID_CHANGES, TABLE_ID_TABLES } from "../../../assembly/format.ts";
-import { hexOf, sameDigest as sameBytes } from "../files/digest.ts";
+import { hexOf } from "../files/digest.ts";
 import { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
 import { readChain } from "./chain.ts";
@@ -186,7 +185,7 @@ export class Restore {
           await target.flush(); // the rows are views of the piece
         }
         await target.flush();
-        if (newest !== undefined && !sameBytes(newest, bigEndian(sequence))) {
+        if (newest !== undefined && sequenceOf(newest) !== sequence) {
           fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the manifest's newest change is another one than the record says`, {
             detail: { reason: "content" },
           });
@@ -239,6 +238,12 @@ export class Restore {
       }
     }
   }
+}
+
+/** The sequence that a key of the change log is. */
+function sequenceOf(key: Uint8Array): number {
+  const view = new DataView(key.buffer, key.byteOffset, key.length);
+  return key.length === 8 ? Number(view.getBigUint64(0)) : -1;
 }
 
 function* directoriesOf(path: string): Generator<string> {

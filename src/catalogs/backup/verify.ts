@@ -10,7 +10,7 @@ import { type ObjectFault, Objects } from "./objects.ts";
 import { type OnProgress, Tally } from "./progress.ts";
 import { decodedRows } from "./rows.ts";
 
-const ACTION = "verify a backup";
+const ACTION = "verify backups";
 
 /** Something that is wrong. */
 export interface BackupProblem {

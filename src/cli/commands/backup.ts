@@ -1,0 +1,50 @@
+// `backup`: the manifest and the files of its file sets into a folder of backups.
+import { BackupStore } from "../../catalogs/backup/mod.ts";
+import { FileSetCatalog } from "../../catalogs/files/mod.ts";
+import { fileFolder } from "../../storage/file_folder.ts";
+import type { CliCommand } from "../command.ts";
+import { ExitCode } from "../exit_code.ts";
+import { fileSetFolders } from "../folders.ts";
+import { openForReading, openForWriting } from "../opening.ts";
+import { progressOn } from "../progress.ts";
+import { bytesText, countText } from "../text.ts";
+
+/** The command. */
+export const backup: CliCommand = {
+  name: "backup",
+  summary: "back up the manifest and its files (takes the lock)",
+  declare(command) {
+    command
+      .argument("<INTO>", "the folder with the backups; it is made")
+      .option("--files <[NAME=]DIR>", 'the folder of a file set, without a name of "default" (may be repeated)', gather, [])
+      .option("--beside", "beside a writer: nothing is locked, and a file that it deletes meanwhile ends the backup");
+  },
+  async run(invocation) {
+    const { io, printer, rest: [target], options } = invocation;
+    const folders = fileSetFolders(options.files as string[]);
+    const manifest = options.beside === true ? await openForReading(invocation) : await openForWriting(invocation);
+    const progress = progressOn(io.stderr);
+    printer.before = progress.clear;
+    try {
+      const fileSets: FileSetCatalog[] = [];
+      for (const [name, folder] of folders) fileSets.push(await FileSetCatalog.open(manifest, folder, { name, create: false }));
+      const backups = await BackupStore.open(fileFolder(target as string), { create: true });
+      const report = await backups.backup({ manifest, fileSets, onProgress: progress.update, signal: io.signal });
+      const { number, sequence, files, bytes, filesCopied, bytesCopied } = report;
+      await printer.record("backup", report);
+      await printer.text(
+        `backup ${number}: changes up to ${sequence}, ${countText(files, "file")} of ${bytesText(bytes)}, of which ${filesCopied} of ${
+          bytesText(bytesCopied)
+        } were copied`,
+      );
+      return ExitCode.clean;
+    } finally {
+      progress.end();
+      await manifest.close();
+    }
+  },
+};
+
+function gather(value: string, before: string[]): string[] {
+  return [...before, value];
+}
