@@ -9,7 +9,7 @@ import { test } from "../support/harness.ts";
 import { runtimePath } from "../support/runtimes.ts";
 import { packageImports } from "../support/source.ts";
 
-const examples = ["README.md", "docs/manifest.md"].flatMap((path) =>
+const examples = ["README.md", "docs/manifest.md", "docs/backup.md"].flatMap((path) =>
   [...readFileSync(path, "utf8").replaceAll("\r\n", "\n").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
 );
 
@@ -18,7 +18,7 @@ function promised(example: string): string[] {
   return [...example.matchAll(/\/\/ prints (.*)$/gm)].flatMap((match) => match[1]!.split(", then "));
 }
 
-test("README.md, docs/manifest.md: every example compiles and prints what it says", async () => {
+test("README.md, docs/manifest.md, docs/backup.md: every example compiles and prints what it says", async () => {
   assert(examples.length >= 6);
   await withFolder((folder) => {
     const map = join(folder, "map.json");
