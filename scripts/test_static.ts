@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type Job, runProgram, tail } from "./gate.ts";
 
-const SOURCES = ["mod.ts", "src", "scripts", "tests", "bench"];
+const SOURCES = ["mod.ts", "src", "scripts", "tests", "bench", "examples"];
 
 function sources(): string[] {
   return SOURCES.filter((path) => existsSync(path) && (path.endsWith(".ts") || hasTypeScript(path)));

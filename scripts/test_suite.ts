@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { build } from "esbuild";
 import { type Job, type JobResult, runProgram, tail } from "./gate.ts";
 import type { Runtimes } from "./tools.ts";
+import { packageAliases } from "../tests/support/source.ts";
 
 /** A runtime of the suite. */
 export type RuntimeName = "deno" | "bun" | "node";
@@ -94,7 +95,7 @@ async function bundle(units: readonly Unit[]): Promise<void> {
     external: ["bun:*"],
     // packages of the old module format call for Node's modules by name
     banner: { js: 'import { createRequire as createRequireOf } from "node:module";\nconst require = createRequireOf(import.meta.url);' },
-    alias: { "@std/assert": "./tests/support/assert.ts" },
+    alias: { "@std/assert": "./tests/support/assert.ts", ...packageAliases() },
     sourcemap: "inline",
     sourcesContent: false,
     logLevel: "error",

@@ -11,6 +11,7 @@ const STAGES: Readonly<Record<string, () => Promise<{ stage: Stage }>>> = {
   processes: () => import("./processes.ts"),
   model: () => import("./model.ts"),
   runtimes: () => import("./runtimes.ts"),
+  lsm: () => import("./lsm.ts"),
 };
 
 /** Names of all stages. */

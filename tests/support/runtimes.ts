@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import process from "node:process";
+import { packageAliases } from "./source.ts";
 
 /** A runtime that the package supports on a machine with files. */
 export type RuntimeName = "deno" | "bun" | "node";
@@ -75,6 +76,7 @@ export function bundleScript(scriptPath: string): string {
     // packages of the old module format call for Node's modules by name
     `--banner:js=import { createRequire as createRequireOf } from "node:module"; const require = createRequireOf(import.meta.url);`,
     "--alias:@std/assert=./tests/support/assert.ts",
+    ...Object.entries(packageAliases()).map(([name, path]) => `--alias:${name}=${path}`),
     "--log-level=error",
     `--outfile=${draft}`,
   ], { encoding: "utf8" });

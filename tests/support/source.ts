@@ -14,6 +14,12 @@ export function packageImports(): Record<string, string> {
   return Object.fromEntries([...own, ...Object.entries(imports).filter(([, target]) => target.startsWith("npm:"))]);
 }
 
+/** The same for a bundler that is run in the project's root. */
+export function packageAliases(): Record<string, string> {
+  const { name, exports } = JSON.parse(readFileSync("deno.json", "utf8")) as { name: string; exports: Record<string, string> };
+  return Object.fromEntries(Object.entries(exports).map(([entry, path]) => [name + entry.slice(1), path]));
+}
+
 /** Paths of the TypeScript files below a folder, from the project's root. */
 export function sourceFiles(folder: string): string[] {
   return readdirSync(folder, { recursive: true }).map((name) => `${folder}/${String(name).replaceAll("\\", "/")}`)

@@ -89,13 +89,14 @@ export class SimFolder implements Folder {
     return this.#log.crash(at);
   }
 
-  /** Every file as it is now, by path. */
+  /** Every file as it is now, by path: views, which hold until the file is written again. */
   live(): Map<string, Uint8Array> {
     const found = new Map<string, Uint8Array>();
     const walk = ({ names }: DirectoryNode, before: string): void => {
       for (const [name, node] of names) {
-        if (node.kind === "file") found.set(before + name, node.bytes.slice(0, node.size));
-        else walk(node, `${before}${name}/`);
+        if (node.kind === "file") {
+          found.set(before + name, node.bytes.length === node.size ? node.bytes : node.bytes.subarray(0, node.size));
+        } else walk(node, `${before}${name}/`);
       }
     };
     walk(this.#root, "");

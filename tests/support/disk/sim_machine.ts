@@ -100,6 +100,7 @@ export class SimMachine {
 
 /** What a crash has left, being used again: it can crash again. */
 export class RecoveringMachine {
+  /** The handle whose calls are recorded. */
   readonly storage: ImageStorage;
   readonly folder: SimFolder;
   readonly #image: MachineImage;
@@ -110,6 +111,12 @@ export class RecoveringMachine {
     this.storage.recording = true;
     const { log } = this.storage;
     this.folder = new SimFolder(image.tree, { ...options, beside: () => log.calls.length });
+  }
+
+  /** Another handle on the disk, whose calls are not recorded: from here on the machine does not crash again. */
+  reopen(): ImageStorage {
+    this.storage.close();
+    return this.#image.disk.open();
   }
 
   /** Calls of both so far. */
