@@ -18,6 +18,7 @@ test("architecture.md: its tables name every module of the kernel, the store, th
   assertEquals(filesUnder("Kernel modules"), filesIn("assembly"));
   assertEquals(filesUnder("Store modules"), filesIn("src/store"));
   assertEquals(filesUnder("Inspection modules"), filesIn("src/inspect"));
+  assertEquals(filesUnder("LSM catalog modules"), filesIn("src/catalogs/lsm"));
   // Tables and operations are described in docs/manifest.md.
   const folders = ["", "/read", "/write", "/transact", "/log", "/gc"];
   assertEquals(filesUnder("Command line modules"), ["", "/commands"].flatMap((folder) => filesIn(`src/cli${folder}`)).sort());

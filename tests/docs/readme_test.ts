@@ -9,7 +9,9 @@ import { test } from "../support/harness.ts";
 import { runtimePath } from "../support/runtimes.ts";
 import { packageImports } from "../support/source.ts";
 
-const examples = ["README.md", "docs/manifest.md", "docs/backup.md"].flatMap((path) =>
+/** Pages with examples that run. */
+const PAGES = ["README.md", "docs/backup.md", "docs/lsm.md", "docs/manifest.md"];
+const examples = PAGES.flatMap((path) =>
   [...readFileSync(path, "utf8").replaceAll("\r\n", "\n").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
 );
 
@@ -18,8 +20,8 @@ function promised(example: string): string[] {
   return [...example.matchAll(/\/\/ prints (.*)$/gm)].flatMap((match) => match[1]!.split(", then "));
 }
 
-test("README.md, docs/manifest.md, docs/backup.md: every example compiles and prints what it says", async () => {
-  assert(examples.length >= 6);
+test("README.md and pages of docs/: every example compiles and prints what it says", async () => {
+  assert(examples.length >= 8);
   await withFolder((folder) => {
     const map = join(folder, "map.json");
     writeFileSync(map, JSON.stringify({ imports: packageImports() }));
@@ -58,6 +60,7 @@ test("README.md: links of the documentation lead to files and headings that exis
       "docs/architecture.md",
       "docs/backup.md",
       "docs/cli.md",
+      "docs/lsm.md",
       "docs/manifest.md",
       "docs/parity.md",
       "tests/README.md",

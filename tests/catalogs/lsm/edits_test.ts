@@ -281,4 +281,10 @@ test("LsmCatalog edits: catalogs of one manifest do not see each other, whatever
   await all[0]!.setVersion(9);
   assertEquals(all.map((catalog) => catalog.isDirty()), all.map((_, i) => i === 0));
   await manifest.close();
+  // Also when it is opened while the other one's change is in the journal.
+  const again = await medium.open();
+  const [first] = [await LsmCatalog.open(again, { name: names[0]! })];
+  await first.setVersion(10);
+  assertEquals([first.isDirty(), (await LsmCatalog.open(again, { name: names[1]! })).isDirty()], [true, false]);
+  await again.close();
 });

@@ -156,6 +156,11 @@ test("LsmCatalog levels: keys of any length; those that begin alike for hundreds
     assertEquals(query(catalog, undefined, long(0, tail)), scanned(catalog, undefined, long(0, tail)));
   }
   assertEquals(ids(catalog.listSsts({ level: 1 })), [1, 50, 49, 48, 47, 46, 2]);
+  // One of those that begin alike reaches far behind them.
+  const far = new Uint8Array(301).fill(0).fill(5, 300);
+  await catalog.addSst({ id: 3, level: 1, minKey: long(0, "k"), maxKey: far });
+  assertEquals(query(catalog, far.map((byte) => Math.min(byte, 3)), far), [3]);
+  assertEquals(query(catalog, far, far), [3]);
   assertEquals((await errorOf(() => catalog.addSst({ id: 9, level: 1, minKey: long(0, "cw"), maxKey: long(0, "d") }))).detail.other, 49);
   await catalog.addSst({ id: 9, level: 1, minKey: long(0, "cy"), maxKey: long(0, "d") });
   assertEquals(

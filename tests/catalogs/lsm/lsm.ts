@@ -1,4 +1,6 @@
 // What the tests of the LSM catalog share.
+import { assertEquals } from "@std/assert";
+import { META_BYTES } from "../../../assembly/format.ts";
 import type { Manifest, ManifestOptions } from "../../../mod.ts";
 import { LsmCatalog, type LsmCatalogOptions, type LsmReader, type SstInput } from "../../../src/catalogs/lsm/mod.ts";
 import { MemoryFile } from "../../../src/storage/memory.ts";
@@ -92,6 +94,27 @@ export function tornAt({ before, at, bytes }: LastGroup, length: number): Medium
   const torn = crashed(before);
   torn.file.write(at, bytes.subarray(0, length));
   return torn;
+}
+
+/** Damages one page after the other: each time the state is whole, or there is an error. */
+export async function damageEachPage(medium: Medium, expected: Record<string, unknown>): Promise<{ codes: Set<string>; whole: number }> {
+  const codes = new Set<string>();
+  let whole = 0;
+  for (let at = META_BYTES; at < medium.file.size; at += 4096) {
+    const damaged = crashed(medium);
+    damaged.file.write(at + 1000, new Uint8Array([0xde, 0xad, 0xbe, 0xef]));
+    damaged.file.write(at + 30, new Uint8Array([0xde, 0xad, 0xbe, 0xef]));
+    try {
+      const { catalog, manifest } = await openLsm(damaged);
+      assertEquals(stateOf(catalog), expected, `page at ${at}`);
+      whole++;
+      await manifest.close();
+    } catch (error) {
+      if (!(error instanceof Error) || !("code" in error)) throw error;
+      codes.add(String(error.code));
+    }
+  }
+  return { codes, whole };
 }
 
 export { Medium };

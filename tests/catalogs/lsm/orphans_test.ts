@@ -150,6 +150,20 @@ test("LsmCatalog orphans: refused when the catalog names nothing and there are f
   await manifest.close();
 });
 
+test("LsmCatalog orphans: refused as well when it was emptied since it was opened", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.addSst(sst(1));
+  await before.allocateSstId();
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  assertEquals(told(catalog.orphans([1, 2])).orphans, [2]);
+  await catalog.removeSst(1);
+  assertEquals(told(catalog.orphans([1, 2])), { orphans: [2], underWay: [], unknown: [], named: 1 });
+  await catalog.forget(await catalog.deletable());
+  assertEquals((await errorOf(() => catalog.orphans([2]))).detail.reason, "empty");
+  await manifest.close();
+});
+
 test("LsmCatalog orphans: a catalog that names a segment only is not empty", async () => {
   const medium = new Medium();
   const { catalog: before } = await openLsm(medium);
