@@ -1,6 +1,6 @@
 // Storage in memory: for tests, for stores that end with the process, and for runtimes without files.
 //
-// Bytes live in chunks by index, so growth never copies and a gap costs nothing. The bytes belong to a `MemoryFile`, which outlives its handles: closing and opening again finds
+// Bytes live in chunks by index, so growth copies no more than the first one and a gap costs nothing. The bytes belong to a `MemoryFile`, which outlives its handles: closing and opening again finds
 // them, as with a file.
 import { fail } from "../errors.ts";
 import { checkRange, failClosed, failReadOnly } from "./guard.ts";
@@ -9,6 +9,9 @@ import { claimIdentity } from "./registry.ts";
 import type { Durability, LockHolder, LockRequest, LockStrength, Storage, StorageLock } from "./storage.ts";
 
 const CHUNK = 1 << 16;
+/** The first chunk begins with so many bytes, and doubles until it has all of its own. */
+const LEAST = 1 << 10;
+const NOTHING = new Uint8Array(0);
 
 let files = 0;
 const named = new Map<string, MemoryFile>();
@@ -41,9 +44,9 @@ export class MemoryFile {
       const index = Math.floor((at + done) / CHUNK);
       const within = at + done - index * CHUNK;
       const part = Math.min(CHUNK - within, length - done);
-      const chunk = this.#chunks.get(index);
-      if (chunk === undefined) into.fill(0, done, done + part);
-      else into.set(chunk.subarray(within, within + part), done);
+      const held = this.#chunks.get(index)?.subarray(within, within + part) ?? NOTHING;
+      into.set(held, done);
+      if (held.length < part) into.fill(0, done + held.length, done + part);
       done += part;
     }
     return length;
@@ -56,9 +59,10 @@ export class MemoryFile {
       const within = at + done - index * CHUNK;
       const part = Math.min(CHUNK - within, from.length - done);
       let chunk = this.#chunks.get(index);
-      if (chunk === undefined) {
-        chunk = this.#allocate();
-        this.#chunks.set(index, chunk);
+      if (chunk === undefined || chunk.length < within + part) {
+        const grown = this.#allocate(index > 0 ? CHUNK : within + part);
+        if (chunk !== undefined) grown.set(chunk);
+        this.#chunks.set(index, chunk = grown);
       }
       chunk.set(from.subarray(done, done + part), within);
       done += part;
@@ -66,9 +70,12 @@ export class MemoryFile {
     if (from.length > 0) this.#size = Math.max(this.#size, at + from.length);
   }
 
-  #allocate(): Uint8Array {
+  /** A chunk for at least so many bytes: small files are many. */
+  #allocate(least: number): Uint8Array {
+    let length = LEAST;
+    while (length < least) length *= 2;
     try {
-      return new Uint8Array(CHUNK);
+      return new Uint8Array(length);
     } catch (cause) {
       fail("NO_SPACE", `Cannot write "${this.name}": out of memory`, { cause, detail: { file: this.name } });
     }
@@ -79,7 +86,7 @@ export class MemoryFile {
     if (size < this.#size) {
       const last = Math.floor(size / CHUNK);
       for (const index of [...this.#chunks.keys()]) if (index > last) this.#chunks.delete(index);
-      this.#chunks.get(last)?.fill(0, size - last * CHUNK);
+      this.#chunks.get(last)?.fill(0, size - last * CHUNK); // beyond a short chunk there are zeros anyway
     }
     this.#size = size;
   }

@@ -13,6 +13,11 @@ const FORBIDDEN = /[\u0000-\u001f\u007f\\:*?"<>|]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const encoder = new TextEncoder();
 
+/** Whether a text has more bytes in UTF-8: three for each unit at most. */
+function isLonger(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes && encoder.encode(text).length > bytes;
+}
+
 /** Why a path cannot name a file in a folder, as the end of a sentence; undefined when it can. */
 export function whyNotRelative(path: string): string | undefined {
   if (path === "") return "it is empty";
@@ -20,13 +25,13 @@ export function whyNotRelative(path: string): string | undefined {
   if (path.startsWith("/")) return "it is absolute";
   const forbidden = FORBIDDEN.exec(path);
   if (forbidden !== null) return `it holds the character U+${forbidden[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
-  if (encoder.encode(path).length > PATH_BYTES) return `it is longer than ${PATH_BYTES} bytes`;
+  if (isLonger(path, PATH_BYTES)) return `it is longer than ${PATH_BYTES} bytes`;
   for (const segment of path.split("/")) {
     if (segment === "") return "a segment of it is empty";
     if (segment === "." || segment === "..") return `it has the segment "${segment}"`;
     if (/[. ]$/.test(segment)) return "a segment of it ends with a dot or a space";
     if (DEVICE.test(segment)) return `"${segment}" is the name of a device`;
-    if (encoder.encode(segment).length > SEGMENT_BYTES) return `a segment of it is longer than ${SEGMENT_BYTES} bytes`;
+    if (isLonger(segment, SEGMENT_BYTES)) return `a segment of it is longer than ${SEGMENT_BYTES} bytes`;
   }
   return undefined;
 }
