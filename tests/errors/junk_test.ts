@@ -2,6 +2,7 @@
 import { assert } from "@std/assert";
 import * as api from "../../mod.ts";
 import { isManifestError, Manifest, type ManifestOptions } from "../../mod.ts";
+import { LsmCatalog, LsmEdit, LsmTransaction, LsmVersion } from "../../src/catalogs/lsm/mod.ts";
 import { FlushController, ManifestFlushSink } from "../../src/flush/mod.ts";
 import { MemoryFile, MemoryStorage } from "../../src/storage/memory.ts";
 import { testEnvironment } from "../support/environment.ts";
@@ -235,6 +236,47 @@ async function onManifest(calls: Calls, rounds: number): Promise<void> {
   await manifest.close();
 }
 
+async function onLsm(calls: Calls, random: Random, rounds: number): Promise<void> {
+  const manifest = await Manifest.open(new MemoryStorage(new MemoryFile()), options());
+  const catalog = await LsmCatalog.open(manifest);
+  const fields = ["id", "level", "minKey", "maxKey", "sizeBytes", "entries", "minLsn", "maxLsn", "createdAt"];
+  /** A table that is right but for one field. */
+  const table = (): unknown => {
+    const key = new TextEncoder().encode(CANARY);
+    return { id: random.int(9), level: random.int(3), minKey: key, maxKey: key, [random.pick(fields)]: calls.junk() };
+  };
+  for (let round = 0; round < rounds; round++) {
+    await calls.call("LsmCatalog.open", () => LsmCatalog.open(...calls.arguments() as [Manifest]));
+    await calls.call("LsmCatalog.open", () => LsmCatalog.open(manifest, calls.junk() as never));
+    for (const name of methodsOf(LsmCatalog.prototype)) {
+      await calls.call(`LsmCatalog.${name}`, () => invoke(catalog, name, calls.arguments()));
+    }
+    await calls.call("LsmCatalog.addSst of a table", () => catalog.addSst(table() as never));
+    await calls.call("LsmCatalog.flush of a table", () => catalog.flush({ sst: table() as never, lsn: calls.junk() as never }));
+    await calls.call(
+      "LsmCatalog.applyCompaction of tables",
+      () => catalog.applyCompaction({ added: [table()] as never, removed: [1, calls.junk()] as never }),
+    );
+    using version = catalog.pin();
+    for (const name of methodsOf(LsmVersion.prototype)) {
+      if (name !== "close") await calls.call(`LsmVersion.${name}`, () => invoke(version, name, calls.arguments()));
+    }
+    for (const name of methodsOf(LsmEdit.prototype)) {
+      const edit = catalog.edit();
+      await calls.call(`LsmEdit.${name}`, () => invoke(edit, name, calls.arguments()));
+      await calls.call(`LsmEdit.${name}, committed`, () => edit.commit());
+    }
+    for (const name of methodsOf(LsmTransaction.prototype)) {
+      await calls.call(
+        `LsmTransaction.${name}`,
+        () => manifest.transact((txn) => void invoke(catalog.within(txn), name, calls.arguments())),
+      );
+    }
+  }
+  assert(catalog.listSsts().length === catalog.countSsts());
+  await manifest.close();
+}
+
 async function onTheRest(calls: Calls, random: Random, rounds: number): Promise<void> {
   const builders = [
     ...["fixedBytes", "vector", "enumOf", "optional", "list", "record", "union", "tuple", "named", "custom", "defineTable"],
@@ -282,6 +324,7 @@ for (const seed of [20261121, 20261122, 20261123]) {
     const random = seeded(seed);
     const calls = new Calls(random);
     await onManifest(calls, 8);
+    await onLsm(calls, random, 12);
     await onTheRest(calls, random, 60);
     console.log(`seed ${seed}: ${calls.made} calls, ${calls.refused} refused`);
     assert(calls.wrong.length === 0, `${calls.wrong.length} wrong: ${[...new Set(calls.wrong)].slice(0, 12).join("\n\n")}`);

@@ -81,7 +81,9 @@ export class LsmTransaction extends LsmReader {
     return this.#txn;
   }
 
-  /** Allocates the id of a sorted table: nobody else gets it once the transaction is committed. Until then no file may have it. */
+  /**
+   * Allocates the id of a sorted table: nobody else gets it once the transaction is durable. Until then no file may have it: where the durability mode is not "sync", call `sync` of the manifest before one is made.
+   */
   allocateSstId(): number {
     return stageIds(this.#txn, this.name, 1)[0]!;
   }

@@ -5,7 +5,7 @@ import { seeded } from "../../support/random.ts";
 import { ModelRun } from "./model.ts";
 
 const SEEDS = [20261201, 20261202, 20261203, 20261204];
-const STEPS = 500;
+const STEPS = 350;
 
 /** What the runs together must have come across. */
 const MARKS: readonly string[] = [
