@@ -10,9 +10,9 @@ import { foldPath } from "./tables.ts";
 export interface SetFile {
   /** What kind of file it is. */
   kind: FileKind;
-  /** Its name within the kind: any text of up to 512 bytes. */
+  /** Its name within the kind: any text of up to 512 bytes without control characters. */
   name: string;
-  /** Path of the file in the folder, of up to 768 bytes; segments are separated by "/". */
+  /** Path of the file in the folder, of up to 720 bytes; segments are separated by "/". */
   path: string;
 }
 

@@ -11,7 +11,7 @@ import { type FileChanges, takeChanges } from "./changes.ts";
 import { checkFileSet, type FileSetCheck } from "./check.ts";
 import { FileSetCore } from "./core.ts";
 import type { FileSetDiff } from "./diff.ts";
-import { checkOwner, checkWhole, type FileKind } from "./names.ts";
+import { checkOwner, checkTransaction, checkWhole, type FileKind } from "./names.ts";
 import {
   type CommitVersionOptions,
   type FileSetOptions,
@@ -242,13 +242,15 @@ export class FileSetCatalog {
 
   /** Puts a pin as part of a transaction of the caller's. */
   stagePin(txn: Transaction, request: PinRequest): PinInfo {
-    return stagePin(txn, this.name, takePin(request, "pin a version"), this.#core.now());
+    const action = "pin a version";
+    return stagePin(checkTransaction(txn, action), this.name, takePin(request, action), this.#core.now());
   }
 
   /** Takes a pin away as part of a transaction of the caller's; false when there is none. */
   stageUnpin(txn: Transaction, pin: { owner: string; version: number }): boolean {
-    const { owner, version } = pin;
-    return stageUnpin(txn, this.name, checkOwner(owner, "release a pin"), checkWhole(version, "version", 1, "release a pin"));
+    const action = "release a pin";
+    const { owner, version } = readArgument(action, "the pin", () => ({ owner: pin.owner, version: pin.version }));
+    return stageUnpin(checkTransaction(txn, action), this.name, checkOwner(owner, action), checkWhole(version, "version", 1, action));
   }
 
   /** The durable pins, by owner and version; those whose time is over stay until a prune has looked at them. */

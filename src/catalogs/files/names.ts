@@ -1,7 +1,9 @@
 // Kinds, names, labels, owners and paths: what is taken.
 //
 // Names of entries are keys and never become paths; paths go through `checkRelativePath`, and are shorter than a folder allows because they are keys.
+import { readArgument } from "../../arguments.ts";
 import { ArgumentTypeError, fail, failLimit, failRange, failType } from "../../errors.ts";
+import type { Transaction } from "../../manifest/transact/transaction.ts";
 import { isWellFormed } from "../../schema/text.ts";
 import { checkRelativePath } from "../../storage/relative_path.ts";
 
@@ -16,15 +18,17 @@ const KIND_BYTES = 64;
 const NAME_BYTES = 512;
 const LABEL_BYTES = 255;
 const OWNER_BYTES = 128;
-const PATH_BYTES = 768;
+const PATH_BYTES = 720;
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/;
 const encoder = new TextEncoder();
 
 function checkText(value: unknown, what: string, most: number, action: string): string {
   if (typeof value !== "string") throw new ArgumentTypeError(`Cannot ${action}: ${what} is not a string`, {}, "NAME_INVALID");
   const length = encoder.encode(value).length;
-  if (length < 1 || length > most || value.includes("\0") || !isWellFormed(value)) {
+  if (length < 1 || length > most || CONTROL.test(value) || !isWellFormed(value)) {
     throw new ArgumentTypeError(
-      `Cannot ${action}: ${what} is not 1 to ${most} bytes of text without NUL`,
+      `Cannot ${action}: ${what} is not 1 to ${most} bytes of text without control characters`,
       { detail: { length } },
       "NAME_INVALID",
     );
@@ -73,6 +77,16 @@ export function checkWhole(value: unknown, field: string, least: number, action:
 export function checkFunction<F>(value: F | undefined, field: string, action: string): F | undefined {
   if (value !== undefined && typeof value !== "function") failType(`Cannot ${action}: ${field} is not a function`, { field });
   return value;
+}
+
+/** A read-write transaction, or INVALID_ARGUMENT. */
+export function checkTransaction(txn: Transaction, action: string): Transaction {
+  return readArgument(action, "the transaction", () => {
+    if (typeof txn?.put !== "function" || typeof txn.get !== "function" || typeof txn.savepoint !== "function") {
+      failType(`Cannot ${action}: no read-write transaction was given`, { field: "txn" });
+    }
+    return txn;
+  });
 }
 
 /** Throws NOT_FOUND for a version. */

@@ -75,20 +75,25 @@ const WHY: Readonly<Record<Reason, string>> = {
   "not-a-file": "it is no file any more",
 };
 
-function refusal(reason: Reason, more: Record<string, unknown>): ManifestError {
-  return new ManifestError("ORPHANS_REFUSED", `Cannot ${ACTION}: ${WHY[reason]}`, { detail: { reason, ...more } });
+function refusal(reason: Reason, more: Record<string, unknown>, cause?: unknown): ManifestError {
+  return new ManifestError("ORPHANS_REFUSED", `Cannot ${ACTION}: ${WHY[reason]}`, { detail: { reason, ...more }, cause });
 }
 
 /** Throws ORPHANS_REFUSED when it cannot be told what an orphan is. */
 async function checkTrust({ core: { manifest, catalog, history } }: Removal): Promise<void> {
-  const set = setRow(manifest, catalog);
-  if (set.files + set.condemned === 0) throw refusal("empty", { catalog });
-  if (set.history !== history) throw refusal("foreign", { catalog });
-  const { ok, problems: [first] } = await manifest.check();
-  if (!ok) throw refusal("damaged", { catalog, problem: first?.reason });
-  using state = manifest.read();
-  const { ok: whole, problems } = checkFileSet(state, catalog);
-  if (!whole) throw refusal("damaged", { catalog, problem: problems[0] });
+  try {
+    const set = setRow(manifest, catalog);
+    if (set.files + set.condemned === 0) throw refusal("empty", { catalog });
+    if (set.history !== history) throw refusal("foreign", { catalog });
+    const { ok, problems: [first] } = await manifest.check();
+    if (!ok) throw refusal("damaged", { catalog, problem: first?.reason });
+    using state = manifest.read();
+    const { ok: whole, problems } = checkFileSet(state, catalog);
+    if (!whole) throw refusal("damaged", { catalog, problem: problems[0] });
+  } catch (error) {
+    if (!isManifestError(error) || error.kind !== "data" || error.code === "ORPHANS_REFUSED") throw error;
+    throw refusal("damaged", { catalog, problem: error.code }, error);
+  }
 }
 
 /** Deletes the orphans of a report. */

@@ -129,7 +129,8 @@ export class OrphanJudge {
     if (await this.isManifest(path) || (path.endsWith(LOCK_ENDING) && await this.isManifest(path.slice(0, -LOCK_ENDING.length)))) {
       return "manifest";
     }
-    return core.now() - facts.modifiedAt < minAgeMs ? "young" : "orphan";
+    // Some file systems round times up: a limit of 0 is none.
+    return minAgeMs > 0 && core.now() - facts.modifiedAt < minAgeMs ? "young" : "orphan";
   }
 
   /** Whether a manifest lies under a path. */

@@ -92,6 +92,7 @@ export class FileSetPin implements PinInfo {
   readonly #ttlMs: number;
   readonly #renew: (pin: PinInfo, ttlMs: number) => Promise<PinInfo>;
   readonly #release: (pin: PinInfo) => Promise<void>;
+  #released = false;
 
   /** Made by `FileSetCatalog.pin`. */
   constructor(
@@ -117,9 +118,11 @@ export class FileSetPin implements PinInfo {
     ({ expiresAt: this.#expiresAt } = await this.#renew(this, ttlMs));
   }
 
-  /** Lets it go; one that is gone is no error. Resolves when that is durable. */
-  release(): Promise<void> {
-    return this.#release(this);
+  /** Lets it go; one that is gone is no error, and a second call does nothing. Resolves when that is durable. */
+  async release(): Promise<void> {
+    if (this.#released) return;
+    await this.#release(this);
+    this.#released = true;
   }
 
   /** The same as `release`. */

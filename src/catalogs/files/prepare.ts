@@ -14,6 +14,7 @@ import type { TakenChanges } from "./changes.ts";
 import type { FileSetCore } from "./core.ts";
 import { checkAborted, digestFile, failChanged, sameFacts } from "./digest.ts";
 import type { Work } from "./options.ts";
+import { checkTransaction } from "./names.ts";
 import { runAll } from "./pool.ts";
 import type { FileProgress } from "./progress.ts";
 import { findStored } from "./rows.ts";
@@ -120,6 +121,7 @@ export class PreparedCommit {
    * `FileSetCatalog.commit` does; TXN_CLOSED when it has been disposed of.
    */
   stage(txn: Transaction): CommittedVersion {
+    checkTransaction(txn, ACTION);
     if (this.#disposed || !this.#ready) fail("TXN_CLOSED", `Cannot ${ACTION}: what was prepared is disposed of`);
     const { core, changes, version, expectedVersion } = this.#preparation;
     const { catalog, algorithm } = core;

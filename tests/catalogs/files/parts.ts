@@ -8,6 +8,7 @@ import {
   memoryFolder,
   type SetFile,
 } from "../../../src/catalogs/files/mod.ts";
+import { MemoryFile } from "../../../src/storage/memory.ts";
 import type { Environment } from "../../../src/store/environment.ts";
 import { Medium } from "../../manifest/open_manifest.ts";
 import { testEnvironment } from "../../support/environment.ts";
@@ -62,7 +63,7 @@ export function data(name: string, path: string): SetFile {
 
 /** A manifest and a folder. */
 export class Place {
-  readonly medium: Medium = new Medium();
+  medium: Medium = new Medium();
   readonly clock: StandingClock = new StandingClock();
   readonly folder: Folder;
   readonly environment: Environment;
@@ -92,13 +93,27 @@ export class Place {
 
   /** Another handle of the catalog, or another catalog. */
   another(options: FileSetOptions = {}): Promise<FileSetCatalog> {
-    return FileSetCatalog.open(this.manifest, this.folder, { environment: this.environment, ...this.#options, ...options });
+    return this.over(this.folder, options);
+  }
+
+  /** Another handle of the catalog, over another folder. */
+  over(folder: Folder, options: FileSetOptions = {}): Promise<FileSetCatalog> {
+    return FileSetCatalog.open(this.manifest, folder, { environment: this.environment, ...this.#options, ...options });
   }
 
   /** Closes the manifest and opens it again. */
   async reopen(more: ManifestOptions = {}): Promise<void> {
     await this.manifest.close();
     await this.open(more);
+  }
+
+  /** What a crash of the process leaves, opened: the bytes as they are now, and the same folder. This handle goes on with its own. */
+  async crashed(): Promise<Place> {
+    const after = new Place(() => this.folder, this.#options);
+    after.clock.time = this.clock.time;
+    after.medium = Object.assign(new Medium(), { file: new MemoryFile(this.medium.file.bytes()) });
+    await after.open();
+    return after;
   }
 
   /** Writes files whose texts are their paths, and commits them as names of their own. */
@@ -116,4 +131,54 @@ export class Place {
     using view = this.catalog.read(version);
     return Object.fromEntries([...view.entries()].map(({ kind, name, path }) => [kind === "data" ? name : `${kind}:${name}`, path]));
   }
+}
+
+/** A folder of which some calls are others. */
+export function altered(folder: Folder, calls: Partial<Folder>): Folder {
+  return new Proxy(folder, {
+    get: (target, name) => {
+      const other = (calls as Record<string | symbol, unknown>)[name];
+      if (other !== undefined) return other;
+      const value = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** A folder that notes the calls that matter for durability, and looks, in their order. */
+export function noting(folder: Folder, log: string[]): Folder {
+  return altered(folder, {
+    facts: async (path) => {
+      const facts = await folder.facts(path);
+      log.push(`look ${path}`);
+      return facts;
+    },
+    open: async (path) => {
+      const file = await folder.open(path);
+      return {
+        facts: () => file.facts(),
+        read: async (at, into) => {
+          log.push(`read ${path}`);
+          return await file.read(at, into);
+        },
+        write: (at, from) => file.write(at, from),
+        sync: async () => {
+          await file.sync();
+          log.push(`sync ${path}`);
+        },
+        close: async () => {
+          log.push(`close ${path}`);
+          await file.close();
+        },
+      };
+    },
+    syncDirectory: async (directory) => {
+      await folder.syncDirectory(directory);
+      log.push(`directory ${directory || "."}`);
+    },
+    remove: async (path) => {
+      log.push(`remove ${path}`);
+      return await folder.remove(path);
+    },
+  });
 }

@@ -3,6 +3,7 @@ import type { Manifest } from "../../../mod.ts";
 import { FileSetCatalog, type FileSetOptions, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { condemnedFiles, fileSets, storedFiles } from "../../../src/catalogs/files/tables.ts";
 import { fail } from "../../../src/errors.ts";
+import { altered } from "../../catalogs/files/parts.ts";
 import { on, type Provocation, type Provocations } from "./provocation.ts";
 
 interface Given {
@@ -36,16 +37,6 @@ function within(
     await catalog.commit(set("a"));
     await call({ manifest, folder, catalog });
   }, expected);
-}
-
-/** A folder of which one call is another. */
-function altered(folder: Folder, calls: Partial<Folder>): Folder {
-  return new Proxy(folder, {
-    get: (target, name) => {
-      const value = (calls as Record<string | symbol, unknown>)[name] ?? Reflect.get(target, name);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 /** A folder of which a file changes, in whatever way, at the last look that a commit takes. */
