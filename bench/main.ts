@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import type { Contender } from "./contender.ts";
 import { DataSet } from "./data.ts";
+import { FILES_SIZES, measureFiles } from "./files.ts";
 import { machineFacts } from "./machine.ts";
 import { lmdbOpener, measureOpening, OPEN_SIZES, type Opener, WAYBILL_OPENER } from "./opening.ts";
 import { measureOwn, OWN_SIZES } from "./own.ts";
@@ -31,6 +32,9 @@ export interface Task {
   /** Where the stores are made, and where the report goes. */
   folder: string;
 }
+
+/** A round of F1 takes milliseconds. */
+const FILES_ROUNDS = 50;
 
 function requirePackage<T>(task: Task, name: string): { module: T; version: string } {
   const require = createRequire(`${task.packages[name]}/node_modules/none.js`);
@@ -88,6 +92,9 @@ try {
     ? await measureOpening({ openers: makeOpeners(task), sizes: OPEN_SIZES, rounds: task.rounds, folder, now: options.now, report })
     : [];
   const own = await measureOwn({ only: task.only, sizes: OWN_SIZES, rounds: task.rounds, folder, now: options.now, report });
+  const files = task.only.includes("F1")
+    ? await measureFiles({ sizes: FILES_SIZES, rounds: Math.max(task.rounds, FILES_ROUNDS), folder, now: options.now, report })
+    : [];
   const result: BenchReport = {
     startedAt,
     machine: machineFacts(folder),
@@ -97,6 +104,7 @@ try {
     outcomes: outcomes.map((outcome) => ({ ...outcome, ratios: ratios(outcome, workloads.find(({ id }) => id === outcome.id)!) })),
     opening,
     own,
+    files,
   };
   writeFileSync(`${task.folder}/report.json`, JSON.stringify(result, null, 2) + "\n");
   writeFileSync(`${task.folder}/report.md`, markdown(result));

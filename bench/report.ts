@@ -1,5 +1,6 @@
 // Turns outcomes into ratios against the targets and into a Markdown table.
 import type { Contender } from "./contender.ts";
+import { filesMarkdown, type FilesScore } from "./files.ts";
 import { openingMarkdown, type OpenScore } from "./opening.ts";
 import { ownMarkdown, type OwnScore } from "./own.ts";
 import type { Outcome, Score } from "./rounds.ts";
@@ -30,6 +31,8 @@ export interface BenchReport {
   opening: OpenScore[];
   /** S12, S13. */
   own: OwnScore[];
+  /** F1. */
+  files: FilesScore[];
 }
 
 function isStore(score: Score): boolean {
@@ -97,6 +100,7 @@ export function markdown(report: BenchReport): string {
   }
   if (report.opening.length > 0) lines.push("", openingMarkdown(report.opening).trimEnd());
   if (report.own.length > 0) lines.push("", ownMarkdown(report.own).trimEnd());
+  if (report.files.length > 0) lines.push("", filesMarkdown(report.files).trimEnd());
   lines.push("", "Contenders:", "");
   for (const { name, version, options } of report.contenders) lines.push(`- ${name}${version === "" ? "" : ` ${version}`}: ${options}`);
   for (const [name, reason] of Object.entries(report.missing)) lines.push(`- ${name} did not take part: ${reason}`);

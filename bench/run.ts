@@ -2,7 +2,7 @@
 //
 //   --quick        fewer rounds; sizes stay
 //   --rounds N     counted rounds (default 7, quick 5)
-//   --only S4      only this workload (may be repeated). S9 makes files of up to 1 GB and runs only when it is named.
+//   --only S4      only this workload (may be repeated). S9 makes files of up to 1 GB, F1 100,000 small ones: both run only when they are named.
 //   --profile      writes a CPU profile of the run beside the report
 //
 // Installs the peers into .build/, bundles bench/main.ts and runs it in a fresh Node process. The report is printed and kept in .build/bench/ as
@@ -89,8 +89,9 @@ async function buildPackage(name: string, dependencies: Record<string, string>):
 function chosenWorkloads(): string[] {
   const usual = [...WORKLOADS.map(({ id }) => id as string), "S12", "S13"];
   const only = values.only ?? usual;
-  const unknown = only.filter((id) => !usual.includes(id) && id !== "S9");
-  if (unknown.length > 0) throw new Error(`Cannot run workload ${unknown.join(", ")}: there are ${usual.join(", ")} and S9`);
+  const named = ["S9", "F1"];
+  const unknown = only.filter((id) => !usual.includes(id) && !named.includes(id));
+  if (unknown.length > 0) throw new Error(`Cannot run workload ${unknown.join(", ")}: there are ${[...usual, ...named].join(", ")}`);
   return only;
 }
 

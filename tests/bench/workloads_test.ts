@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { type Contender, foldBytes, type WorkloadId } from "../../bench/contender.ts";
 import { DataSet, type Writes } from "../../bench/data.ts";
+import { filesMarkdown, measureFiles } from "../../bench/files.ts";
 import { measureOpening, openingMarkdown, WAYBILL_OPENER } from "../../bench/opening.ts";
 import { measureOwn, ownMarkdown } from "../../bench/own.ts";
 import { type BenchReport, describe, markdown, ratios } from "../../bench/report.ts";
@@ -87,6 +88,7 @@ test("bench: every workload runs on the store and gives the model's answers", as
       outcomes: outcomes.map((outcome, i) => ({ ...outcome, ratios: ratios(outcome, WORKLOADS[i]!) })),
       opening: [],
       own: [],
+      files: [],
     };
     assertEquals(report.outcomes.map(({ id, ratios }) => `${id} ${ratios.map(({ against }) => against)}`), [
       "S1 ",
@@ -129,5 +131,17 @@ test("bench: change log and reference counts are measured, and what was done is 
     const table = ownMarkdown(scores);
     assert(table.includes("| S13 | publish and drop a snapshot of 10,000 chunks, refcounts/s | 60 k |"), table);
     assertEquals(await measureOwn({ only: ["S1"], sizes, rounds: 1, folder, now: ticks(), report: () => {} }), []);
+  });
+});
+
+test("bench: commits, diffs and prunes of a file set are measured at each size, and rows do not grow with it", async () => {
+  await withFolder(async (folder) => {
+    const scores = await measureFiles({ sizes: { files: [40, 80], changed: 4 }, rounds: 2, folder, now: ticks(), report: () => {} });
+    assertEquals(scores.map(({ files, rounds }) => [files, rounds.commit.length, rounds.prune.length]), [[40, 2, 2], [80, 2, 2]]);
+    assertEquals(scores[1]!.rows, scores[0]!.rows);
+    assertEquals(scores[0]!.rows.commit, 3 * 4 + 2);
+    const table = filesMarkdown(scores);
+    assert(table.includes("| rows of a commit | 14 | 14 | 1.00 |"), table);
+    assert(table.includes("| commit | 2.00 (2.00–2.00) | 2.00 (2.00–2.00) | 1.00 |"), table);
   });
 });

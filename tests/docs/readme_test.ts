@@ -10,7 +10,7 @@ import { runtimePath } from "../support/runtimes.ts";
 import { packageImports } from "../support/source.ts";
 
 /** Pages with examples that run. */
-const PAGES = ["README.md", "docs/backup.md", "docs/lsm.md", "docs/manifest.md"];
+const PAGES = ["README.md", "docs/backup.md", "docs/files.md", "docs/lsm.md", "docs/manifest.md"];
 const examples = PAGES.flatMap((path) =>
   [...readFileSync(path, "utf8").replaceAll("\r\n", "\n").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
 );
@@ -60,6 +60,7 @@ test("README.md: links of the documentation lead to files and headings that exis
       "docs/architecture.md",
       "docs/backup.md",
       "docs/cli.md",
+      "docs/files.md",
       "docs/lsm.md",
       "docs/manifest.md",
       "docs/parity.md",

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { defineTable, Manifest, memoryStorage, text, u53 } from "../../../mod.ts";
 import { FileSetCatalog, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
-import { fail, ManifestError } from "../../../src/errors.ts";
+import { fail, type ManifestError } from "../../../src/errors.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
 import { test } from "../../support/harness.ts";
 import { altered, data, filesIn, Place, putFile, replaceFile } from "./parts.ts";
