@@ -41,6 +41,7 @@ export class EmptyFiles {
       makeDirectory: () => count(undefined),
       removeDirectory: () => count(false),
       syncDirectory: () => count(undefined),
+      storage: () => memoryStorage(),
     };
   }
 }
