@@ -8,7 +8,7 @@ import { test } from "../support/harness.ts";
 import { esbuildPath } from "../support/runtimes.ts";
 
 /** For the host's code; the kernel has a limit of its own. */
-const GZIP_LIMIT = 78 * 1024;
+const GZIP_LIMIT = 79 * 1024;
 /** The kernel's bytes in the bundle: the only text of this length. */
 const KERNEL_BYTES = /[A-Za-z0-9+/=]{5000,}/;
 
