@@ -108,12 +108,7 @@ export class FileSetCore {
   /** Runs a transaction that is durable when this resolves, whatever the durability mode. */
   readonly change = async <T>(fn: (txn: Transaction) => T): Promise<T> => {
     const { value } = await this.transact(fn);
-    await this.durable();
-    return value;
-  };
-
-  /** Resolves when everything that was committed before is durable. */
-  readonly durable = async (): Promise<void> => {
     if (this.manifest.durability().mode !== "sync") await this.manifest.sync();
+    return value;
   };
 }

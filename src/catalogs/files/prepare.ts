@@ -142,12 +142,8 @@ export class PreparedCommit {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const { desk, durable } = this.#preparation.core;
-    const letGo = (): void => {
-      for (const path of this.#paths) desk.inHand.remove(foldPath(path));
-    };
-    // Whoever deletes looks at what is durable: until then the files stay in hand.
-    durable().then(letGo, letGo);
+    // Whoever deletes looks at what is applied: a commit that is done names its files by now.
+    for (const path of this.#paths) this.#preparation.core.desk.inHand.remove(foldPath(path));
   }
 
   /** The same as `dispose`. */

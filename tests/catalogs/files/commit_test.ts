@@ -263,6 +263,15 @@ test("commit: what changes behind the preparation is found by another look", asy
   await place.manifest.close();
 });
 
+test("commit: a file that is another one only while it is digested is found out", async () => {
+  const place = await Place.open();
+  await putFile(place.folder, "a", "a");
+  await putFile(place.folder, "b", "b");
+  const catalog = await place.over(altered(place.folder, { open: () => place.folder.open("b") }));
+  assertEquals(await codeOf(() => catalog.commit({ set: [data("a", "a")] })), "FILE_CHANGED");
+  await place.manifest.close();
+});
+
 test("commit: a file that another commit stores meanwhile is the same file, or an error", async () => {
   const place = await Place.open();
   await putFile(place.folder, "a", "a");
@@ -296,6 +305,15 @@ test("commit: in every durability mode; a prune waits until what it deletes file
   }
 });
 
+test("commit: a file that is committed and not durable yet is no orphan", async () => {
+  const place = await Place.open({}, { durability: "relaxed" });
+  await putFile(place.folder, "a1", "a");
+  await place.catalog.commit({ set: [data("a", "a1")] });
+  const report = await place.catalog.orphans({ minAgeMs: 0 });
+  assertEquals([report.orphans, report.named], [[], 1]);
+  await place.manifest.close();
+});
+
 test("commit: orphans are not looked for among files that a commit has in hand", async () => {
   const place = await Place.open();
   await place.commit({ a: "a1" });
@@ -306,7 +324,6 @@ test("commit: orphans are not looked for among files that a commit has in hand",
     assertEquals([report.orphans, report.named], [[], 2]);
     void prepared;
   }
-  await place.catalog.orphans({ minAgeMs: 0 }); // a turn later the files are let go
   assertEquals((await place.catalog.orphans({ minAgeMs: 0 })).orphans.map(({ path }) => path), ["b1"]);
   await place.manifest.close();
 });

@@ -46,6 +46,14 @@ export class EmptyFiles {
   }
 }
 
+/** Rows written, commits, pages read, calls of the folder. */
+interface Cost {
+  readonly rows: number;
+  readonly commits: number;
+  readonly pages: number;
+  readonly calls: number;
+}
+
 /** A file set of so many names, each with a file of its own, as version 1. */
 class Many {
   readonly files = new EmptyFiles();
@@ -86,6 +94,11 @@ class Many {
     return (await this.catalog.commit({ set: [...seen.values()] })).version;
   }
 
+  /** Commits a change of every name. */
+  async changeAll(): Promise<void> {
+    await this.catalog.commit({ set: Array.from({ length: this.#names }, (_, i) => this.#file(i)) });
+  }
+
   /** Rows of the changes made meanwhile. */
   rowsSince(sequence: number): number {
     let rows = 0;
@@ -93,13 +106,14 @@ class Many {
     return rows;
   }
 
-  /** What something costs: rows written, pages read, calls of the folder. */
-  async cost(work: () => unknown): Promise<{ rows: number; pages: number; calls: number }> {
+  /** What something costs. */
+  async cost(work: () => unknown): Promise<Cost> {
     const sequence = this.manifest.latestChangeSequence();
     const { pageReads } = this.manifest.stats();
     const { calls } = this.files;
     await work();
-    return { rows: this.rowsSince(sequence), pages: this.manifest.stats().pageReads - pageReads, calls: this.files.calls - calls };
+    const rows = this.rowsSince(sequence), commits = this.manifest.latestChangeSequence() - sequence;
+    return { rows, commits, pages: this.manifest.stats().pageReads - pageReads, calls: this.files.calls - calls };
   }
 
   close(): Promise<void> {
@@ -108,7 +122,7 @@ class Many {
 }
 
 test("cost: a version of 100,000 files with 10 of them changed commits at most 100 rows; commit, diff and prune cost what 1,000 files cost, but for the height of the trees", async () => {
-  const costs: Record<string, { rows: number; pages: number; calls: number }>[] = [];
+  const costs: Record<string, Cost>[] = [];
   for (const names of [1000, 100_000]) {
     const set = await new Many(names).open();
     for (let i = 0; i < 5; i++) await set.change();
@@ -156,9 +170,12 @@ test("cost: with a thousand kept versions, and with pins that keep old ones in t
   const { versions: before } = set.catalog.stats();
   assertEquals((await set.catalog.prune(1)).dropped.length, before - 2);
   const grown: number[] = [];
+  let commits = 0;
   for (let i = 0; i < 10; i++) {
     await set.change();
-    grown.push((await set.cost(async () => assertEquals((await set.catalog.prune(1)).dropped.length, 1))).rows);
+    const cost = await set.cost(async () => assertEquals((await set.catalog.prune(1)).dropped.length, 1));
+    grown.push(cost.rows);
+    commits = Math.max(commits, cost.commits);
   }
   console.log(
     `rows of a prune of one version where ${set.catalog.stats().entries - names} entries lie between the pinned and the current: ${
@@ -166,7 +183,20 @@ test("cost: with a thousand kept versions, and with pins that keep old ones in t
     }`,
   );
   for (const rows of grown) assertLessOrEqual(rows, first.rows + 2 * CHANGED);
+  assertEquals(commits, first.commits); // no step but the one that it takes without
   assertEquals(set.catalog.check(), { ok: true, problems: [] });
   await pin.release();
   await set.close();
+});
+
+test("cost: a small version that is dropped before a large one costs what is in the small one", async () => {
+  const set = await new Many(2000).open();
+  await using _pin = await set.catalog.pin({ owner: "me", ttlMs: 1e9 });
+  await set.change();
+  await set.changeAll();
+  const cost = await set.cost(async () => assertEquals((await set.catalog.prune(1)).dropped, [2]));
+  assertEquals(cost.commits, 3); // the drop, one step, the rows of the deleted files
+  await set.change();
+  const large = await set.cost(async () => assertEquals((await set.catalog.prune(1)).dropped, [3]));
+  assertEquals(large.commits, 3); // ten changes behind it
 });

@@ -1,6 +1,6 @@
 // Orphans: what is one and what is not; and when deleting them is refused.
 import { assertEquals } from "@std/assert";
-import { Manifest } from "../../../mod.ts";
+import { defineTable, Manifest, text, u53 } from "../../../mod.ts";
 import { FileSetCatalog, type OrphanReport } from "../../../src/catalogs/files/mod.ts";
 import { catalogs } from "../../../src/catalogs/catalog.ts";
 import { condemnedFiles, fileEntries, fileSets, storedFiles } from "../../../src/catalogs/files/tables.ts";
@@ -78,7 +78,9 @@ test("orphans: each is looked at again: what was named, written to, replaced or 
   const file = await place.folder.open("written");
   await file.close();
   await replaceFile(place.folder, "written", "other!!");
-  await replaceFile(place.folder, "replaced", "replaced");
+  place.clock.time -= HOUR;
+  await replaceFile(place.folder, "replaced", "replaced"); // another file of the same length, time and contents
+  place.clock.time += HOUR;
   for (const path of ["gone", "directory"]) await place.folder.remove(path);
   await place.folder.makeDirectory("directory");
   const remove = (path: string): Promise<boolean> =>
@@ -116,7 +118,6 @@ test("orphans: a commit does not take a file that is being deleted, and a deleti
   using prepared = await place.catalog.prepare({ set: [data("x", "x")] });
   assertEquals((await catalog.deleteOrphans(report)).refused.map(({ error }) => error.detail.reason), ["named"]);
   prepared.dispose();
-  await place.catalog.orphans();
   assertEquals((await catalog.deleteOrphans(report)).deleted, 1);
   assertEquals(codes, ["OBJECT_CONDEMNED"]);
   await place.manifest.close();
@@ -162,6 +163,26 @@ test("item 33: listing orphans is a report; deleting is refused while the catalo
   assertEquals(await refused(catalog.deleteOrphans(report)), ["ORPHANS_REFUSED", "damaged"]);
   assertEquals(await filesIn(place.folder), ["a1", "b1", "x"]);
   await manifest.close().catch(() => {});
+});
+
+test("item 33: damage anywhere in the manifest refuses, also where no row of the catalog lies", async () => {
+  const notes = defineTable({ name: "notes", key: [u53("id")], value: { body: text() } });
+  const place = await Place.open();
+  await place.commit({ a: "a1" });
+  await putFile(place.folder, "x", "x");
+  const txn = place.manifest.begin();
+  for (let id = 0; id < 200; id++) txn.put(notes, id, { body: "a note that is nobody's file ".repeat(4) });
+  await txn.commit();
+  await place.manifest.checkpoint();
+  const report = await place.catalog.orphans({ minAgeMs: 0 });
+  const { file } = place.medium;
+  const bytes = file.bytes();
+  const at = new TextDecoder("latin1").decode(bytes).lastIndexOf("a note that is nobody's file");
+  file.write(at, new Uint8Array([bytes[at]! ^ 1]));
+  assertEquals([place.catalog.check().ok, await refused(place.catalog.deleteOrphans(report))], [true, ["ORPHANS_REFUSED", "damaged"]]);
+  file.write(at, bytes.subarray(at, at + 1));
+  assertEquals((await place.catalog.deleteOrphans(report)).deleted, 1);
+  await place.manifest.close();
 });
 
 test("item 33: behind a salvage deleting is refused until somebody says that the catalog is right", async () => {

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Manifest } from "../../../mod.ts";
 import { FileSetCatalog, memoryFolder, type SetFile } from "../../../src/catalogs/files/mod.ts";
+import { fileDrops } from "../../../src/catalogs/files/tables.ts";
 import { fail } from "../../../src/errors.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
@@ -114,7 +115,6 @@ test("prune: a condemned file cannot be committed, and is not deleted while a co
   assertEquals([report.dropped, report.deleted, report.remaining], [[1], 0, 1]);
   assertEquals(await codeOf(() => place.manifest.transact((txn) => void prepared.stage(txn))), "OBJECT_CONDEMNED");
   prepared.dispose();
-  await Promise.resolve();
   assertEquals(await codeOf(() => place.commit({ b: "a1" })), "OBJECT_CONDEMNED");
   assertEquals((await place.catalog.prune(1)).deleted, 1);
   assertEquals(await filesIn(place.folder), ["a2"]);
@@ -161,7 +161,7 @@ const many = (count: number, path: string): SetFile[] => Array.from({ length: co
 test("prune: more changes than one step takes are looked through in several, and a crash between them loses nothing", async () => {
   const place = await Place.open();
   for (const path of ["a", "b", "c", "d"]) await putFile(place.folder, path, path);
-  const names = 1100, second = 560, third = 530;
+  const names = 1100, second = 600, third = 530; // after one step the smaller side is the other one
   await place.catalog.commit({ set: many(names, "a") });
   await place.catalog.commit({ set: many(names, "b") });
   await place.catalog.commit({ set: many(second, "c") });
@@ -202,6 +202,34 @@ test("prune: more changes than one step takes are looked through in several, and
   assertEquals(await filesIn(place.folder), ["a", "b", "c", "d"]);
   await place.manifest.close();
   await watching;
+});
+
+test("prune: a drop that was begun is ended before an older one, which a pin had kept until then", async () => {
+  const place = await Place.open();
+  for (const path of ["a", "b", "c", "d"]) await putFile(place.folder, path, path);
+  const names = 1100;
+  await place.catalog.commit({ set: many(names, "a") });
+  await place.catalog.commit({ set: [...many(names, "b"), data("y", "d")] });
+  await place.catalog.commit({ set: many(names, "c") });
+  await place.catalog.commit({ set: many(names, "a") });
+  const first = await place.catalog.pin({ owner: "first", version: 1, ttlMs: 1000 });
+  const second = await place.catalog.pin({ owner: "second", version: 2, ttlMs: 1000 });
+  // Version 3 is dropped, and the prune cut short behind the first of three steps.
+  const abort = new AbortController();
+  const from = place.manifest.latestChangeSequence();
+  const cutting = place.manifest.waitForChange(from + 1).then(() => abort.abort());
+  assertEquals(await codeOf(() => place.catalog.prune(1, { signal: abort.signal })), "ABORTED");
+  await cutting;
+  assertEquals([place.catalog.check(), place.catalog.versions().map(({ version }) => version)], [WHOLE, [1, 2, 4]]);
+  assert(place.manifest.count(fileDrops) === 1);
+  await second.release();
+  assertEquals((await place.catalog.prune(1)).dropped, [2]);
+  assertEquals([place.catalog.check(), place.catalog.stats().entries], [WHOLE, names + 1]);
+  assertEquals(place.catalog.diff(1, 4).added.map(({ name }) => name), ["y"]);
+  await first.release();
+  await place.catalog.prune(1);
+  assertEquals([place.catalog.check(), await filesIn(place.folder)], [WHOLE, ["a", "d"]]);
+  await place.manifest.close();
 });
 
 test("prune: a change that is taken back between kept versions leaves no entry", async () => {

@@ -8,7 +8,7 @@ import { altered, data, Place, putFile, replaceFile } from "./parts.ts";
 
 test("verify: tells each damaged file with its problem, what was expected, what was found, and all its names", async () => {
   const place = await Place.open({ digest: "sha256" });
-  const paths = ["fine", "gone", "d/directory", "short", "other", "unreadable", "changing", "behind/a/file"];
+  const paths = ["fine", "gone", "d/directory", "short", "other", "unreadable", "changing", "touched", "behind/a/file"];
   await place.commit(Object.fromEntries(paths.map((path) => [path, path])));
   await place.commit({ "second name": "other" });
   const { folder } = place;
@@ -20,6 +20,7 @@ test("verify: tells each damaged file with its problem, what was expected, what 
   await folder.remove("behind/a/file");
   await folder.removeDirectory("behind/a");
   await putFile(folder, "behind/a", "a file where a directory was");
+  let touched = 0;
   const catalog = await place.over(altered(folder, {
     open: async (path) => {
       const file = await folder.open(path);
@@ -27,6 +28,8 @@ test("verify: tells each damaged file with its problem, what was expected, what 
         ? { read: () => Promise.resolve().then(() => fail("IO_READ", "Cannot read: it is a test", {})) }
         : path === "changing"
         ? { read: () => Promise.resolve(1) }
+        : path === "touched"
+        ? { facts: async () => ({ ...await file.facts(), modifiedAt: ++touched }) }
         : {};
       return altered(file as never, calls as never) as never;
     },
@@ -42,9 +45,10 @@ test("verify: tells each damaged file with its problem, what was expected, what 
     { path: "gone", problem: "missing", names: names("gone") },
     { path: "other", problem: "digest", expected: digest, actual, names: names("other", "second name") },
     { path: "short", problem: "size", expected: 5, actual: 2, names: names("short") },
+    { path: "touched", problem: "changing", names: names("touched") },
     { path: "unreadable", problem: "unreadable", code: "IO_READ", names: names("unreadable") },
   ] as never);
-  assertEquals([report.level, report.version, report.files, report.ok], ["digest", undefined, 8, false]);
+  assertEquals([report.level, report.version, report.files, report.ok], ["digest", undefined, 9, false]);
   const sizes = await catalog.verify({ level: "size" });
   assertEquals(sizes.damaged.map(({ path }) => path), ["behind/a/file", "d/directory", "gone", "short"]);
   assertEquals(sizes.bytesRead, 0);
