@@ -180,14 +180,14 @@ export class FileSetCatalog {
    * is no such version, or none at all.
    */
   read(version?: number): FileSetVersion {
-    const { versions } = this.#core.pins;
+    const core = this.#core; // who holds a version holds the desk where that is known
     const view = this.manifest.read();
     try {
       const { info } = new FileSetState(view, this.name).version(version);
-      versions.add(info.version);
+      core.pins.versions.add(info.version);
       return new FileSetVersion(view, this.name, info, () => {
         view.close();
-        versions.remove(info.version);
+        core.pins.versions.remove(info.version);
       });
     } catch (error) {
       view.close();
@@ -197,14 +197,14 @@ export class FileSetCatalog {
 
   /** Holds the newest durable state with all its versions, as `read` holds one. */
   state(): FileSetState {
-    const { states } = this.#core.pins;
+    const core = this.#core;
     const view = this.manifest.read();
     try {
       const { current } = setRow(view, this.name);
-      states.add(current);
+      core.pins.states.add(current);
       return new FileSetState(view, this.name, () => {
         view.close();
-        states.remove(current);
+        core.pins.states.remove(current);
       });
     } catch (error) {
       view.close();

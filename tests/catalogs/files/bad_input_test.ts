@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { linkSync, mkdirSync, readFileSync, renameSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { isManifestError } from "../../../mod.ts";
+import { isManifestError, Manifest } from "../../../mod.ts";
 import { fileFolder, FileSetCatalog, type Folder } from "../../../src/catalogs/files/mod.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
@@ -160,6 +160,34 @@ test("bad input: hostile names in the folder are told, not entered, not deleted;
     assertEquals((await catalog.deleteOrphans(report)).deleted, 1);
     assertEquals(readFileSync(join(root, "con", "inside"), "utf8"), "x");
   });
+});
+
+test("bad input: the manifest of the catalog in the folder of its files, open and locked, is no orphan and cannot be deleted", async () => {
+  const root = makeFolder();
+  try {
+    const folder = fileFolder(root);
+    const manifest = await Manifest.open(join(root, "catalog.waybill"), { create: true, idleCheckpoint: 0 });
+    const catalog = await FileSetCatalog.open(manifest, folder);
+    writeFileSync(join(root, "a"), "a");
+    await catalog.commit(set("a"));
+    const report = await catalog.orphans({ minAgeMs: 0 });
+    assertEquals([report.orphans, report.named, report.manifests >= 2], [[], 1, true]);
+    await manifest.checkpoint(); // from now on it is not written to
+    const forged = [];
+    for (const path of ["catalog.waybill", "catalog.waybill.lock"]) {
+      const { sizeBytes, modifiedAt, identity } = (await folder.facts(path))!;
+      forged.push({ path, sizeBytes, modifiedAt, identity });
+    }
+    const { deleted, refused } = await catalog.deleteOrphans({ ...report, orphans: forged });
+    assertEquals([deleted, refused.map(({ error }) => error.detail.reason)], [0, ["manifest", "manifest"]]);
+    await manifest.close();
+    assertEquals(await codeOf(() => FileSetCatalog.open(manifest, folder)), "HANDLE_CLOSED");
+    const again = await Manifest.open(join(root, "catalog.waybill"));
+    assertEquals((await (await FileSetCatalog.open(again, folder)).verify()).ok, true);
+    await again.close();
+  } finally {
+    removeFolder(root);
+  }
 });
 
 test("bad input: paths and names that are refused", async () => {
