@@ -5,8 +5,8 @@ import { runWorkload, type Workload, WORKLOADS } from "../support/lsm/workloads.
 import type { StageReport } from "./report.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
-const GATE: Effort = { images: 20, beforeEvery: 8, goesOnEvery: 40, twiceEvery: 50, nestedEvery: 60, nestedDepth: 1 };
-const SOAK: Effort = { images: 40, beforeEvery: 2, goesOnEvery: 10, twiceEvery: 12, nestedEvery: 15, nestedDepth: 3 };
+const GATE: Effort = { images: 19, beforeEvery: 8, goesOnEvery: 70, twiceEvery: 80, nestedEvery: 60, nestedDepth: 1 };
+const SOAK: Effort = { images: 30, beforeEvery: 2, goesOnEvery: 15, twiceEvery: 20, nestedEvery: 25, nestedDepth: 2 };
 
 /** Every third workload has a device with sectors of 4096 bytes. */
 const sectorOf = (index: number): number => index % 3 === 2 ? 4096 : 512;
@@ -77,8 +77,8 @@ export const stage: Stage = {
     "images with writes that were only in segments": 6_000,
     "images with a torn segment": 1_500,
     "images with orphans": 5_000,
-    "went on": 250,
-    "opened three times": 200,
+    "went on": 150,
+    "opened three times": 120,
     "looks of pinned readers": 8,
   },
   run,

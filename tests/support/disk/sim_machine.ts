@@ -36,9 +36,9 @@ export class MachineImage {
     this.hash = hashPair(disk.hash, tree.hash());
   }
 
-  /** Both, as they are found after the crash, their calls recorded again. */
-  open(options: Omit<SimFolderOptions, "beside"> = {}): RecoveringMachine {
-    return new RecoveringMachine(this, options);
+  /** Both, as they are found after the crash. Their calls are recorded again unless it is known that they will not crash again. */
+  open({ recording = true, ...options }: Omit<SimFolderOptions, "beside"> & { recording?: boolean } = {}): RecoveringMachine {
+    return new RecoveringMachine(this, options, recording);
   }
 }
 
@@ -105,10 +105,10 @@ export class RecoveringMachine {
   readonly folder: SimFolder;
   readonly #image: MachineImage;
 
-  constructor(image: MachineImage, options: Omit<SimFolderOptions, "beside">) {
+  constructor(image: MachineImage, options: Omit<SimFolderOptions, "beside">, recording: boolean) {
     this.#image = image;
     this.storage = image.disk.open();
-    this.storage.recording = true;
+    this.storage.recording = recording;
     const { log } = this.storage;
     this.folder = new SimFolder(image.tree, { ...options, beside: () => log.calls.length });
   }

@@ -36,7 +36,7 @@ const NONE: Looks = { before: false, goesOn: false, twice: false, nested: 0 };
 
 /** Judges an image; throws with what is wrong. */
 export async function judge(image: MachineImage, history: LsmHistory, bounds: Bounds, looks: Looks): Promise<Verdict> {
-  const machine = image.open();
+  const machine = image.open({ recording: looks.nested > 0 });
   const opened = await open(machine.storage, machine.folder, looks.before);
   const { engine } = opened;
   const held = engine.lastLsn;
@@ -63,9 +63,9 @@ export async function judge(image: MachineImage, history: LsmHistory, bounds: Bo
       let left = at % 2 === 0 ? 0 : random.int(8);
       for (const deeper of machine.crashes(moments[at]!, random)) {
         if (left-- > 0) continue;
-        nested++;
         try {
-          await judge(deeper, history, { least: held, most: held }, { ...NONE, nested: nested % 4 === 0 ? looks.nested - 1 : 0 });
+          const deep = (at >>> 1) % 4 === 0 ? looks.nested - 1 : 0;
+          nested += 1 + (await judge(deeper, history, { least: held, most: held }, { ...NONE, nested: deep })).nested;
         } catch (error) {
           throw new Error(`crashed again after call ${at} of its opening: ${error instanceof Error ? error.message : error}`, {
             cause: error,
