@@ -42,6 +42,8 @@ export interface DigestRequest {
   readonly sync: boolean;
   /** Gives up between two pieces: ABORTED. */
   readonly signal: AbortSignal | undefined;
+  /** Sees the first bytes: all of a file of at most 256 KiB. */
+  onHead?(head: Uint8Array): void;
   /** Hears of bytes read. */
   onBytes?(count: number): void;
 }
@@ -84,6 +86,7 @@ export async function digestFile(folder: Folder, path: string, request: DigestRe
       const count = await file.read(at, piece.subarray(0, wanted));
       if (count < wanted) failChanged(action, path, "became shorter");
       const read = piece.subarray(0, count);
+      if (at === 0) request.onHead?.(read);
       for (const [, hasher] of hashers) hasher.update(read);
       at += count;
       request.onBytes?.(count);

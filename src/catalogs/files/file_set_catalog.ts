@@ -94,7 +94,7 @@ export class FileSetCatalog {
    * commits with nothing else. What a crash before that leaves are orphans. A version without changes is a version too.
    *
    * NOT_FOUND when a file, or a name to remove, is not there; NOT_A_REGULAR_FILE for a directory, a link or a device, also on the way to the file; FILE_CHANGED when a file changes or vanishes under way; FILE_DAMAGED when a
-   * stored file of that path had other contents: paths are not used twice; NAME_INVALID, LIMIT for names and paths; OBJECT_CONDEMNED when a prune is about to delete the file; CONFLICT for `version` and `expectedVersion`;
+   * stored file of that path had other contents: paths are not used twice; NAME_INVALID (also for the manifest itself), LIMIT for names and paths; OBJECT_CONDEMNED when a prune is about to delete the file; CONFLICT for `version` and `expectedVersion`;
    * ABORTED; READ_ONLY; SYNC_FAILED when a file could not be synced (write it anew, under another path); what a commit may reject with.
    *
    * @example

@@ -7,6 +7,7 @@
 //
 // Only then are rows put. Between the first step and the end of the commit the desk knows the files: nothing of this process deletes them.
 import { fail, isManifestError, ManifestError } from "../../errors.ts";
+import { manifestIdsIn } from "../../manifest/own_files.ts";
 import type { Transaction } from "../../manifest/transact/transaction.ts";
 import type { FileFacts } from "../../storage/folder.ts";
 import { directoryOf } from "../../storage/relative_path.ts";
@@ -86,7 +87,11 @@ export class PreparedCommit {
         bytes += count;
         tell("digest");
       };
-      const { facts, digests } = await this.#digest(path, { action: ACTION, algorithms, sync: true, signal, onBytes });
+      const onHead = (head: Uint8Array): void => {
+        if (!manifestIdsIn(head).includes(reader.fileId)) return;
+        fail("NAME_INVALID", `Cannot ${ACTION}: a file is the manifest itself`, { detail: { file: path } });
+      };
+      const { facts, digests } = await this.#digest(path, { action: ACTION, algorithms, sync: true, signal, onBytes, onHead });
       if (!sameFacts(facts, this.#facts.get(path)!)) failChanged(ACTION, path, "changed");
       this.#files.set(path, { path, sizeBytes: facts.sizeBytes, digests });
       files++;

@@ -183,6 +183,7 @@ test("bad input: the manifest of the catalog in the folder of its files, open an
     await catalog.commit(set("a"));
     const report = await catalog.orphans({ minAgeMs: 0 });
     assertEquals([report.orphans, report.named, report.manifests >= 2], [[], 1, true]);
+    assertEquals(await codeOf(() => catalog.commit(set("catalog.waybill"))), "NAME_INVALID"); // it would go with its version
     copyFileSync(join(root, "catalog.waybill"), join(root, "copy")); // the open one is written to, and would be told as changed
     const forged = [];
     for (const path of ["copy", "catalog.waybill.lock"]) {
