@@ -92,6 +92,7 @@ export async function readChain(folder: Folder, last?: number): Promise<Link[]> 
 /** Writes a record; durable when it resolves. CONFLICT when somebody else has written one of that number meanwhile: ours is gone then. */
 export async function writeRecord(folder: Folder, environment: Environment, record: BackupRecord): Promise<RecordName> {
   const bytes = encodeRecord(record);
+  decodeRecord(bytes, `${RECORDS}/${record.number}`); // what could not be read again is not written
   const name = { number: record.number, digest: (await contentName(bytes)).digest };
   const draft = draftName(environment);
   const file = await folder.create(draft);
@@ -102,13 +103,18 @@ export async function writeRecord(folder: Folder, environment: Environment, reco
     await file.close();
   }
   await folder.rename(draft, recordPath(name));
-  await folder.syncDirectory(RECORDS);
+  try {
+    await folder.syncDirectory(RECORDS);
+    await readRecord(folder, name);
+  } catch (error) {
+    await folder.remove(recordPath(name)).catch(() => {}); // what went wrong first says more
+    throw error;
+  }
   const { names } = await recordNames(folder);
   if (names.some(({ number, digest }) => number === name.number && digest !== name.digest)) {
     await folder.remove(recordPath(name));
     await folder.syncDirectory(RECORDS);
     fail("CONFLICT", `Cannot back up: another backup ${name.number} was taken at the same time`, { detail: { number: name.number } });
   }
-  await readRecord(folder, name);
   return name;
 }

@@ -34,10 +34,12 @@ export class Objects {
     this.#signal = signal;
   }
 
-  /** Whether an object is there, of its length. Its bytes are not read. */
+  /** Whether an object is there, of its length. Its bytes are not read. Its name is durable with `settle`: who has stored it may have come no further. */
   async has(name: ObjectName): Promise<boolean> {
     const found = await this.#folder.facts(objectPath(name));
-    return found !== undefined && found.kind === "file" && found.sizeBytes === name.sizeBytes;
+    if (found === undefined || found.kind !== "file" || found.sizeBytes !== name.sizeBytes) return false;
+    this.#unsynced.add(objectDirectory(name)).add(OBJECTS);
+    return true;
   }
 
   /** Stores an object. `wrong` is called when the content is not what the name says: it throws. BACKUP_DAMAGED when what was written is not what is read again. */
@@ -121,6 +123,8 @@ export class Objects {
 
   /** An object as a whole, verified. For pieces of the manifest and lists, which are short. */
   async load(name: ObjectName, action: string): Promise<Uint8Array> {
+    const fault = await this.fault(name, "size"); // before memory is taken for what a name says
+    if (fault !== undefined) failObject(name, fault, action);
     const bytes = new Uint8Array(name.sizeBytes);
     let at = 0;
     for await (const piece of this.read(name, action)) {
@@ -156,10 +160,8 @@ export class Objects {
 
   async #makeDirectory(directory: string): Promise<void> {
     if (this.#directories.has(directory)) return;
-    if (await this.#folder.facts(directory) === undefined) {
-      await this.#folder.makeDirectory(directory);
-      this.#unsynced.add(OBJECTS);
-    }
+    await this.#folder.makeDirectory(directory);
+    this.#unsynced.add(OBJECTS);
     this.#directories.add(directory);
   }
 

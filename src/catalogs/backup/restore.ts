@@ -15,6 +15,7 @@ import { directoryOf } from "../../storage/relative_path.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { subFolder } from "../../storage/sub_folder.ts";
 import { TABLE_ID_CHANGES, TABLE_ID_TABLES } from "../../../assembly/format.ts";
+import { listCatalogs } from "../catalog.ts";
 import { hexOf } from "../files/digest.ts";
 import { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
@@ -88,7 +89,12 @@ export class Restore {
       await into.syncDirectory(this.#draft);
       await this.#checkFree();
       await into.rename(this.#draft, name);
-      await into.syncDirectory("");
+      try {
+        await into.syncDirectory("");
+      } catch (error) {
+        await into.rename(name, this.#draft); // it is not known to stay: nothing has the name
+        throw error;
+      }
       return { number: record.number, sequence: record.manifest.sequence, manifest: `${name}/${RESTORED_MANIFEST}`, fileSets };
     } catch (error) {
       await removeTree(into, this.#draft).catch(() => {}); // what went wrong says more
@@ -222,6 +228,11 @@ export class Restore {
     const { into, environment, parallel, signal, onProgress } = this.#of;
     await using manifest = await Manifest.open(this.#storage(true), { readOnly: true, environment });
     const wrong = (what: string): never => fail("BACKUP_DAMAGED", `Cannot ${ACTION}: ${what}`, { detail: { reason: "content" } });
+    const named = listCatalogs(manifest).filter(({ kind }) => kind === "files").map(({ name }) => name).sort();
+    const listed = fileSets.map(({ catalog }) => catalog).sort();
+    if (named.length !== listed.length || named.some((name, i) => name !== listed[i])) {
+      wrong("the manifest has other file sets than the record");
+    }
     if (manifest.latestChangeSequence() !== sequence) wrong("the manifest ends at another change than the record says");
     for (const [i, { catalog, files, bytes }] of fileSets.entries()) {
       const folder = subFolder(into, `${this.#draft}/files-${i + 1}`);

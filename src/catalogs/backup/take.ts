@@ -13,7 +13,7 @@ import type { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
 import type { FileSetState } from "../files/state.ts";
 import type { StoredFile } from "../files/version.ts";
-import { checkLink, type Link, readRecord, recordNames, writeRecord } from "./chain.ts";
+import { checkLink, type Link, readChain, writeRecord } from "./chain.ts";
 import { contentName } from "./content.ts";
 import { encodeFile, objectOf } from "./file_list.ts";
 import { type ObjectName, objectText } from "./names.ts";
@@ -89,7 +89,7 @@ export class Take {
       const record: BackupRecord = {
         number: (before?.name.number ?? 0) + 1,
         parent: before?.name.digest,
-        takenAt: environment.now(),
+        takenAt: Math.max(0, Math.floor(environment.now())),
         manifest: { ...head, ...rows },
         fileSets: parts,
       };
@@ -103,11 +103,9 @@ export class Take {
     }
   }
 
-  /** The newest record, verified: the chain goes on behind it. */
+  /** The newest record: the chain goes on behind it, and is whole up to it. */
   async #last(): Promise<Link | undefined> {
-    const { folder } = this.#of;
-    const name = (await recordNames(folder)).names.at(-1);
-    return name && { name, record: await readRecord(folder, name) };
+    return (await readChain(this.#of.folder)).at(-1);
   }
 
   #head(view: ReadTransaction): Omit<ManifestPart, "rows" | "pieces"> {

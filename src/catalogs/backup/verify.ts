@@ -4,7 +4,7 @@ import type { Environment } from "../../store/environment.ts";
 import type { Folder } from "../../storage/folder.ts";
 import { runAll } from "../files/pool.ts";
 import { checkLink, type Link, readRecord, recordNames } from "./chain.ts";
-import { decodeFiles } from "./file_list.ts";
+import { decodeFiles, type ListedFile } from "./file_list.ts";
 import { type ObjectName, objectPath, OBJECTS, objectText, parseObject, recordPath, RECORDS } from "./names.ts";
 import { type ObjectFault, Objects } from "./objects.ts";
 import { type OnProgress, Tally } from "./progress.ts";
@@ -66,6 +66,8 @@ export class Verification {
   readonly #problems: BackupProblem[] = [];
   readonly #named = new Map<string, Named>();
   readonly #bad = new Map<string, boolean>();
+  /** Files by the list that names them; undefined: the list is no good. */
+  readonly #lists = new Map<string, readonly ListedFile[] | undefined>();
 
   constructor(of: Verifying) {
     this.#of = of;
@@ -123,7 +125,9 @@ export class Verification {
         if (!isManifestError(error)) throw error;
         const chain = error.code === "BACKUP_MISMATCH" ||
           (error.code === "BACKUP_INCOMPLETE" && (error.detail as { file?: string }).file === file);
-        this.#problem(file, chain ? "chain" : "record", error.message, [name.number]);
+        // A restore goes by the whole chain: nothing from here on can be.
+        const behind = asked.filter(({ number }) => number >= name.number).map(({ number }) => number);
+        this.#problem(file, chain ? "chain" : "record", error.message, new Set(behind));
         broken = true;
       }
     }
@@ -135,13 +139,20 @@ export class Verification {
   }
 
   async #list(name: ObjectName, backup: number): Promise<void> {
+    const text = objectText(name);
+    if (!this.#lists.has(text)) this.#lists.set(text, await this.#decoded(name));
+    for (const { object } of this.#lists.get(text) ?? []) this.#name(object, backup);
+  }
+
+  async #decoded(name: ObjectName): Promise<ListedFile[] | undefined> {
     const piece = await this.#loaded(name);
-    if (piece === undefined) return;
+    if (piece === undefined) return undefined;
     try {
-      for (const { object } of decodeFiles(piece, objectText(name))) this.#name(object, backup);
+      return decodeFiles(piece, objectText(name));
     } catch (error) {
       if (!isManifestError(error)) throw error;
-      this.#problem(objectPath(name), "content", error.message, [backup]);
+      this.#problem(objectPath(name), "content", error.message, this.#named.get(objectText(name))!.backups);
+      return undefined;
     }
   }
 
