@@ -13,7 +13,7 @@ import { test } from "../../support/harness.ts";
 import { seeded } from "../../support/random.ts";
 import { testEnvironment } from "../../support/environment.ts";
 import { FailingFolder, type FolderCall } from "../../support/wrapped_folder.ts";
-import { commitFiles, fileBytes, filesIn, putFile, rowsOf, type Scene, scene } from "./parts.ts";
+import { commitFiles, fileBytes, filesIn, putFile, type Scene, scene } from "./parts.ts";
 
 async function backedUp(seed: number, count = 2, place: Folder = memoryFolder()): Promise<Scene> {
   const made = await scene(seed, place);
