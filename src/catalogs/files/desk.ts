@@ -5,6 +5,8 @@
 // - A file is never deleted while a commit has it in hand, and a commit takes none that is being deleted.
 // - Prunes and deletions of orphans go one after the other.
 import type { Manifest } from "../../manifest/manifest.ts";
+import type { Reader } from "../../manifest/read/reader.ts";
+import { storedFiles } from "./tables.ts";
 
 /** Counts of uses by key. */
 export class Uses<K> {
@@ -39,6 +41,14 @@ export class Pins {
   readonly versions: Uses<number> = new Uses();
   /** Whole states that are read, by their newest version. */
   readonly states: Uses<number> = new Uses();
+  /** The same states: what their rows name stays, also what was condemned since, of a version that was dropped before. */
+  readonly views: Set<Reader> = new Set();
+
+  /** Whether a whole state that is read names a file. */
+  names(catalog: string, folded: string): boolean {
+    for (const view of this.views) if (view.has(storedFiles, [catalog, folded])) return true;
+    return false;
+  }
 
   /** Whether a version is read. */
   has(version: number): boolean {

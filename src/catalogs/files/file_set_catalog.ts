@@ -202,7 +202,9 @@ export class FileSetCatalog {
     try {
       const { current } = setRow(view, this.name);
       core.pins.states.add(current);
+      core.pins.views.add(view);
       return new FileSetState(view, this.name, () => {
+        core.pins.views.delete(view);
         view.close();
         core.pins.states.remove(current);
       });
@@ -272,15 +274,17 @@ export class FileSetCatalog {
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     const action = "verify files";
     const { level, version, ...work } = takeVerify(options, this.#core.parallel, action);
-    const { versions, states } = this.#core.pins;
+    const { versions, states, views } = this.#core.pins;
     using view = this.manifest.read();
     const info = version === undefined ? undefined : new FileSetState(view, this.name).version(version).info;
     const { current } = setRow(view, this.name);
     if (info === undefined) states.add(current);
     else versions.add(info.version);
+    views.add(view);
     try {
       return await verifyFiles({ ...work, reader: view, catalog: this.name, folder: this.folder, level, version });
     } finally {
+      views.delete(view);
       if (info === undefined) states.remove(current);
       else versions.remove(info.version);
     }

@@ -193,7 +193,8 @@ export class Prune {
 
   async #deleteSome(found: readonly Condemned[], filesTotal: number): Promise<void> {
     const { core: { folder, catalog, desk, change }, parallel, signal, onProgress } = this.#pruning;
-    const mine = found.filter(({ folded }) => !desk.inHand.has(folded) && !desk.deleting.has(folded));
+    const pins = desk.pins(catalog);
+    const mine = found.filter(({ folded }) => !desk.inHand.has(folded) && !desk.deleting.has(folded) && !pins.names(catalog, folded));
     for (const { folded } of mine) desk.deleting.add(folded);
     try {
       const gone: Condemned[] = [];

@@ -243,3 +243,28 @@ test("BackupStore.open: NOT_FOUND where there are none, and nothing is made", as
   assertEquals(await filesIn(place), []);
   await assertRejects(() => BackupStore.open(undefined as never), TypeError, "no folder");
 });
+
+test("BackupStore.backup: begun when a prune has dropped versions and was ended before it looked through them, it gets every file that its state names", async () => {
+  const made = await scene(9);
+  const { manifest, catalog } = made;
+  await commitFiles(made, { "a@1": "one", "b@1": "two", "c@1": "three" });
+  await commitFiles(made, { "a@2": "four", "b@2": "five", "c@2": "six" });
+  const abort = new AbortController();
+  const before = manifest.latestChangeSequence();
+  const first = catalog.prune(1, { signal: abort.signal }).catch(() => undefined);
+  while (manifest.latestChangeSequence() === before) await undefined;
+  abort.abort();
+  await first;
+  let second: Promise<{ deleted: number }> | undefined;
+  class Pruning extends WrappedFolder {
+    override async before(call: FolderCall): Promise<void> {
+      if (call === "create" && second === undefined) await (second = catalog.prune(1));
+    }
+  }
+  const backups = await BackupStore.open(new Pruning(memoryFolder()), { create: true });
+  assertEquals((await backups.backup({ manifest, fileSets: [catalog] })).files, 6);
+  assertEquals((await second!).deleted, 0);
+  assertEquals((await backups.verify()).ok, true);
+  assertEquals((await catalog.prune(1)).deleted, 3);
+  await manifest.close();
+});
