@@ -12,8 +12,8 @@ export function trapError(cause: unknown): ManifestError {
   return new ManifestError("CORE_TRAP", "Cannot continue: the kernel stopped on a failed assertion", { cause });
 }
 
-/** The same function; what it throws goes to `trap`. */
 // One shape for each number of parameters: a call through a rest parameter would make an array.
+/** The same function; what it throws goes to `trap`. */
 export function guard(call: Exported, trap: (cause: unknown) => never): Exported {
   switch (call.length) {
     case 0:

@@ -193,6 +193,11 @@ export class Manifest extends Reader {
     return this.#core.store.fileId;
   }
 
+  /** Names the history of the file, 32 hex digits: another one after a restore or a salvage, where numbers of changes may come again. */
+  get historyId(): string {
+    return this.#core.store.historyId;
+  }
+
   // ---- writing ------------------------------------------------------------------------------------------------
 
   /** Begins a transaction. */

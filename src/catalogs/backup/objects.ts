@@ -111,8 +111,16 @@ export class Objects {
 
   /** The bytes of an object, a piece at a time; each is overwritten by the next. The digest is known to be right only when the last piece has been taken. BACKUP_INCOMPLETE when it is missing, BACKUP_DAMAGED. */
   async *read(name: ObjectName, action: string): AsyncGenerator<Uint8Array> {
+    await this.#need(name, action);
+    yield* this.#verified(name, action);
+  }
+
+  async #need(name: ObjectName, action: string): Promise<void> {
     const fault = await this.fault(name, "size");
     if (fault !== undefined) failObject(name, fault, action);
+  }
+
+  async *#verified(name: ObjectName, action: string): AsyncGenerator<Uint8Array> {
     try {
       yield* this.#pieces(objectPath(name), name);
     } catch (error) {
@@ -123,11 +131,10 @@ export class Objects {
 
   /** An object as a whole, verified. For pieces of the manifest and lists, which are short. */
   async load(name: ObjectName, action: string): Promise<Uint8Array> {
-    const fault = await this.fault(name, "size"); // before memory is taken for what a name says
-    if (fault !== undefined) failObject(name, fault, action);
+    await this.#need(name, action); // before memory is taken for what a name says
     const bytes = new Uint8Array(name.sizeBytes);
     let at = 0;
-    for await (const piece of this.read(name, action)) {
+    for await (const piece of this.#verified(name, action)) {
       bytes.set(piece, at);
       at += piece.length;
     }

@@ -65,7 +65,8 @@ export class Verification {
   readonly #objects: Objects;
   readonly #problems: BackupProblem[] = [];
   readonly #named = new Map<string, Named>();
-  readonly #bad = new Map<string, boolean>();
+  /** What is wrong with the objects that were read as a whole. */
+  readonly #known = new Map<string, ObjectFault | undefined>();
   /** Files by the list that names them; undefined: the list is no good. */
   readonly #lists = new Map<string, readonly ListedFile[] | undefined>();
 
@@ -170,10 +171,17 @@ export class Verification {
   /** A piece or a list; undefined when something is wrong with it, which is told with the objects. */
   async #loaded(name: ObjectName): Promise<Uint8Array | undefined> {
     const text = objectText(name);
-    if (this.#bad.has(text)) return undefined;
-    const bad = await this.#objects.fault(name, "digest") !== undefined;
-    this.#bad.set(text, bad);
-    return bad ? undefined : await this.#objects.load(name, ACTION);
+    if (this.#known.get(text) !== undefined) return undefined;
+    try {
+      const bytes = await this.#objects.load(name, ACTION);
+      this.#known.set(text, undefined);
+      return bytes;
+    } catch (error) {
+      if (!isManifestError(error) || error.code === "ABORTED") throw error;
+      const told = error.code === "BACKUP_DAMAGED" || error.code === "BACKUP_INCOMPLETE";
+      this.#known.set(text, told ? error.detail.reason as ObjectFault : "read");
+      return undefined;
+    }
   }
 
   async #objectsNamed(): Promise<void> {
@@ -182,8 +190,10 @@ export class Verification {
     const bytes = level === "digest" ? named.reduce((sum, { name }) => sum + name.sizeBytes, 0) : 0;
     const tally = new Tally(ACTION, "objects", named.length, bytes, onProgress);
     await runAll(named, { action: ACTION, parallel, signal }, async ({ name, backups }) => {
-      const fault = await this.#objects.fault(name, level, (count) => tally.add(0, count));
-      tally.add(1, 0);
+      const text = objectText(name);
+      const known = this.#known.has(text);
+      const fault = known ? this.#known.get(text) : await this.#objects.fault(name, level, (count) => tally.add(0, count));
+      tally.add(1, known && level === "digest" ? name.sizeBytes : 0);
       if (fault !== undefined) this.#problem(objectPath(name), fault, MESSAGES[fault], backups);
     });
   }

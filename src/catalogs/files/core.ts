@@ -59,7 +59,7 @@ export class FileSetCore {
     }
     if (digest !== undefined) checkAlgorithm(digest, action);
     if (parallel !== undefined) checkWhole(parallel, "parallel", 1, action);
-    const { historyId } = manifest.diagnostics();
+    const { historyId } = manifest;
     const created = await openCatalog(manifest, {
       action,
       name,

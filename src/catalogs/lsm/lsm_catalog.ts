@@ -112,7 +112,7 @@ export class LsmCatalog extends LsmReader {
     if (allowOverlaps !== undefined && typeof allowOverlaps !== "boolean") {
       failType(`Cannot ${action}: allowOverlaps is not a boolean`, { field: "allowOverlaps" });
     }
-    const { historyId } = manifest.diagnostics();
+    const { historyId } = manifest;
     const created = await openCatalog(manifest, {
       action,
       name,

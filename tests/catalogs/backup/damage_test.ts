@@ -407,3 +407,14 @@ test("BackupStore.backup: what an interrupted one has stored is made durable by 
   assert(synced.has("objects") && synced.has("backups"));
   await made.manifest.close();
 });
+
+test("BackupStore.verify: with level size too, a list of files that is damaged is told, and not passed over with the files it names", async () => {
+  const { manifest, place, backups } = await backedUp(15, 1);
+  const name = (await place.list("backups"))[0]!.name;
+  const { fileSets } = decodeRecord(await fileBytes(place, `backups/${name}`), name);
+  const path = objectPath(fileSets[0]!.lists[0]!);
+  await putFile(place, path, (await fileBytes(place, path)).map((byte, i) => i === 3 ? byte ^ 1 : byte));
+  const { problems } = await backups.verify({ level: "size" });
+  assertEquals(problems.map(({ file, reason, backups }) => [file, reason, `${backups}`]), [[path, "digest", "1"]]);
+  await manifest.close();
+});

@@ -6,39 +6,12 @@ import { encodedRows } from "../../../src/catalogs/backup/rows.ts";
 import { FileSetCatalog, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { hexOf } from "../../../src/catalogs/files/digest.ts";
 import { testEnvironment } from "../../support/environment.ts";
+import { replaceFile } from "../files/parts.ts";
+
+export { fileBytes, filesIn, replaceFile as putFile } from "../files/parts.ts";
 
 /** A table of the user. */
 export const notes: Table<[name: string], { n: number }> = defineTable({ name: "notes", key: [text("name")], value: { n: u53() } });
-
-/** Puts a file in a folder, with the directories on the way. */
-export async function putFile(folder: Folder, path: string, content: string | Uint8Array): Promise<void> {
-  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) await folder.makeDirectory(path.slice(0, at));
-  await folder.remove(path);
-  const file = await folder.create(path);
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  if (bytes.length > 0) await file.write(0, bytes);
-  await file.close();
-}
-
-/** A file's bytes. */
-export async function fileBytes(folder: Folder, path: string): Promise<Uint8Array> {
-  const file = await folder.open(path);
-  const bytes = new Uint8Array((await file.facts()).sizeBytes);
-  await file.read(0, bytes);
-  await file.close();
-  return bytes;
-}
-
-/** Every file below a directory, by path. */
-export async function filesIn(folder: Folder, directory = ""): Promise<string[]> {
-  const found: string[] = [];
-  for (const { name, kind } of await folder.list(directory)) {
-    const path = directory === "" ? name : `${directory}/${name}`;
-    if (kind === "directory") found.push(...await filesIn(folder, path));
-    else found.push(path);
-  }
-  return found.sort();
-}
 
 /** Every row of the newest state, as text, but for commit ids, of which a restored manifest has those of the restore besides: two manifests with equal lists hold the same. */
 export function rowsOf(manifest: Manifest): string[] {
@@ -69,7 +42,7 @@ export async function scene(seed: number, place: Folder = memoryFolder()): Promi
 export async function commitFiles({ folder, catalog }: Scene, files: Readonly<Record<string, string>>): Promise<number> {
   const set: { kind: string; name: string; path: string }[] = [];
   for (const [path, content] of Object.entries(files)) {
-    await putFile(folder, path, content);
+    await replaceFile(folder, path, content);
     set.push({ kind: "data", name: path.replace(/@\d+$/, ""), path });
   }
   return (await catalog.commit({ set })).version;

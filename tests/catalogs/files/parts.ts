@@ -16,11 +16,11 @@ import { testEnvironment } from "../../support/environment.ts";
 const encoder = new TextEncoder();
 
 /** Writes a file, with its directories. */
-export async function putFile(folder: Folder, path: string, text: string): Promise<void> {
+export async function putFile(folder: Folder, path: string, content: string | Uint8Array): Promise<void> {
   const segments = path.split("/");
   for (let i = 1; i < segments.length; i++) await folder.makeDirectory(segments.slice(0, i).join("/"));
   const file = await folder.create(path);
-  await file.write(0, encoder.encode(text));
+  await file.write(0, typeof content === "string" ? encoder.encode(content) : content);
   await file.close();
 }
 
@@ -34,9 +34,9 @@ export async function fileBytes(folder: Folder, path: string): Promise<Uint8Arra
 }
 
 /** Puts another file in the place of one. */
-export async function replaceFile(folder: Folder, path: string, text: string): Promise<void> {
+export async function replaceFile(folder: Folder, path: string, content: string | Uint8Array): Promise<void> {
   await folder.remove(path);
-  await putFile(folder, path, text);
+  await putFile(folder, path, content);
 }
 
 /** All files of a folder, by path. */
