@@ -90,6 +90,11 @@ export interface DurabilityReport {
 export class Manifest extends Reader {
   /** What recovery did when the manifest was opened. */
   readonly recovery: RecoveryReport;
+  /**
+   * Names the bytes within this process: equal for every manifest that is open over them.
+   * @internal
+   */
+  readonly storageIdentity: string;
   /** Replaced only when opened for reading: then the state that is read moves on with `refresh`. */
   #core: ManifestCore;
   readonly #options: ResolvedManifestOptions;
@@ -113,6 +118,7 @@ export class Manifest extends Reader {
     this.#reclaimer = new Reclaimer(core);
     this.#durability = { mode: options.store.durability ?? "sync", storage: storage.durability };
     this.recovery = store.recovery;
+    this.storageIdentity = storage.identity;
     const host = { core: () => this.#core, refresh: () => this.refresh() };
     this.#watch = new Watch(host, core.environment, storage.identity, reading ? options.pollMs : undefined);
     this.#lag = reading ? undefined : new LagWatch(store, core.log, this.#events, options.lagWarning);

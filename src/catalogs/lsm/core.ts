@@ -1,20 +1,11 @@
-// What all handles on one catalog of one open manifest share: who has pinned what, which files this process has named, what is behind the last checkpoint.
+// What all handles on one catalog of one open manifest share: which files this process has named, what is behind the last checkpoint; and, with other manifests over the same bytes, who holds which versions.
 import type { Manifest } from "../../manifest/manifest.ts";
 import type { Reader } from "../../manifest/read/reader.ts";
 import { DirtyWatch } from "./dirty.ts";
+import { type Holders, holdersOf } from "./holders.ts";
 import { IdRanges } from "./id_ranges.ts";
 import { stateOf } from "./reader.ts";
 import { type FileKind, lsmLevels, lsmObsolete, lsmWals } from "./tables.ts";
-
-/** A version that somebody holds. */
-export interface Pin {
-  /** Its state. */
-  readonly edit: number;
-  /** Whether it names a file. */
-  names(kind: FileKind, id: number): boolean;
-  /** Names of its files, where they have any. */
-  fileNames(): Iterable<string>;
-}
 
 /** Whether a catalog names no file at all, and none that was removed and is still there. */
 export function namesNothing(reader: Reader, name: string): boolean {
@@ -25,8 +16,8 @@ export function namesNothing(reader: Reader, name: string): boolean {
 
 /** What the handles share. */
 export class LsmCore {
-  /** Versions that are held. */
-  readonly pins: Set<Pin> = new Set();
+  /** Versions that are held in this process. */
+  readonly holders: Holders;
   /** The next ids when this process opened the catalog: a file below that no state names is nobody's. */
   readonly floor: Readonly<Record<FileKind, number>>;
   /** Whether the catalog named nothing then. */
@@ -38,10 +29,12 @@ export class LsmCore {
 
   /** Looks at the catalog as it is. */
   constructor(manifest: Manifest, name: string) {
-    const { nextSstId, nextWalId } = stateOf(manifest, name);
+    const { nextSstId, nextWalId, edit } = stateOf(manifest, name);
     this.floor = { sst: nextSstId, wal: nextWalId };
     this.wasEmpty = namesNothing(manifest, name);
     this.dirty = new DirtyWatch(manifest, name);
+    this.holders = holdersOf(manifest, name);
+    if (!manifest.readOnly) this.holders.enter(manifest, edit);
   }
 }
 

@@ -17,7 +17,7 @@ import { hasRows, type LsmOpening, rebuild } from "./rebuild.ts";
 import { checkNumber, ID_MAX, type SstInput } from "./sst.ts";
 import { LSM_TABLES, lsmObsolete, lsmStates, newState } from "./tables.ts";
 import { checkCount, checkTransaction, LsmTransaction, stageIds, stageOperations } from "./transaction.ts";
-import { LsmVersion } from "./version.ts";
+import { LsmVersion, type PinOptions } from "./version.ts";
 
 /** How a catalog is opened. */
 export interface LsmCatalogOptions {
@@ -50,7 +50,7 @@ export interface LsmStats {
   readonly frozenWals: number;
   /** Files that were removed and not forgotten. */
   readonly obsolete: number;
-  /** Versions that are held, and the oldest of them. */
+  /** Versions that are held in this process. */
   readonly pins: number;
   /** The oldest state that is held; undefined when none is. */
   readonly oldestPin: number | undefined;
@@ -242,11 +242,17 @@ export class LsmCatalog extends LsmReader {
 
   // ---- versions and files -------------------------------------------------------------------------------------
 
-  /** Holds the newest durable state: its files stay until it is closed. */
-  pin(): LsmVersion {
+  /**
+   * Holds the newest durable state: its files stay until it is closed, whichever handle of this process pins it. READ_ONLY when the manifest is only read and none that writes the catalog is open in this process: then nobody
+   * would know, and `files: false` gives the rows alone. SNAPSHOT_EXPIRED when the state that a manifest shows which is only read is so old that files of it may be deleted: `refresh` it, and pin again.
+   */
+  pin(options: PinOptions = {}): LsmVersion {
+    const action = "pin a version";
+    const { files = true } = takeOptions(options, { files: true }, action);
+    if (typeof files !== "boolean") failType(`Cannot ${action}: files is not a boolean`, { field: "files" });
     const view = this.manifest.read();
     try {
-      return new LsmVersion(view, this.name, this.#core.pins);
+      return new LsmVersion(this.manifest, view, this.name, this.#core.holders, files);
     } catch (error) {
       view.close();
       throw error;
@@ -264,11 +270,14 @@ export class LsmCatalog extends LsmReader {
     this.#assertWritable(action);
     const removed = this.manifest.range(lsmObsolete, { prefix: [this.name] }).toArray();
     await this.#durable();
+    const { holders } = this.#core;
+    const edits = [...holders.pins()].map(({ edit }) => edit);
     const files: ObsoleteFile[] = [];
     for (const [[, kind, id], row] of removed) {
       if (files.length >= limit) break;
-      const named = [...this.#core.pins].some(({ edit }) => row.since <= edit && edit < row.removedAt);
-      if (!named) files.push(obsoleteOf(kind, id, row));
+      if (edits.some((edit) => row.since <= edit && edit < row.removedAt)) continue;
+      files.push(obsoleteOf(kind, id, row));
+      holders.release(row.removedAt);
     }
     return files;
   }
@@ -326,7 +335,7 @@ export class LsmCatalog extends LsmReader {
   stats(): LsmStats {
     const levels = this.listLevels();
     const sum = (field: "ssts" | "sizeBytes" | "entries"): number => levels.reduce((total, level) => total + level[field], 0);
-    const pins = [...this.#core.pins].map(({ edit }) => edit);
+    const pins = [...this.#core.holders.pins()].map(({ edit }) => edit);
     return {
       edit: this.state.edit,
       ssts: sum("ssts"),

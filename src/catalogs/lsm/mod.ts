@@ -20,7 +20,7 @@
 export { LsmCatalog, type LsmCatalogOptions, type LsmStats } from "./lsm_catalog.ts";
 export { type Compaction, type FileRef, type Flush, LsmEdit } from "./edit.ts";
 export { type LsmLevel, LsmReader, type ObsoleteFile, type OverlapQuery } from "./reader.ts";
-export { LsmVersion } from "./version.ts";
+export { LsmVersion, type PinOptions } from "./version.ts";
 export { LsmTransaction } from "./transaction.ts";
 export type { LsmOpening } from "./rebuild.ts";
 export type { FoundFile, OrphanDoubt, OrphanOptions, OrphanReport } from "./orphans.ts";

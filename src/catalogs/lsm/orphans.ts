@@ -78,16 +78,19 @@ export function tellOrphans(
   }
   if (files.length > 0 && wasDamaged(rows.recovery)) refuse("damaged", "opening the manifest has repaired damage");
   const report = { orphans: [] as FoundFile[], underWay: [] as FoundFile[], unknown: [] as FoundFile[], named: 0 };
-  const names = files.some(({ fileName }) => fileName !== undefined) ? namesIn(rows, name, core) : new Set<string>();
+  const names = files.some(({ fileName }) => fileName !== undefined) ? namesIn(rows, name) : new Set<string>();
+  const isName = (fileName: string): boolean => names.has(fileName) || core.holders.namesFileName(fileName);
   for (const one of files) {
     const { file, fileName } = one;
-    if ((fileName !== undefined && names.has(fileName)) || (file !== undefined && isNamed(rows, name, core, file))) report.named++;
+    if ((fileName !== undefined && isName(fileName)) || (file !== undefined && isNamed(rows, name, core, file))) report.named++;
     else if (file === undefined || file.id >= (file.kind === "sst" ? state.nextSstId : state.nextWalId)) report.unknown.push(one);
     else if (file.id >= core.floor[file.kind] && !core.named[file.kind].has(file.id)) report.underWay.push(one);
     else report.orphans.push(one);
   }
   const strange = report.orphans.length + report.unknown.filter(({ file }) => file !== undefined).length;
   if (strange > 0 && (core.wasEmpty || namesNothing(rows, name))) refuse("empty", "the catalog names nothing, and there are files");
+  // A reader of this process whose state is older may not begin to hold it now.
+  if (report.orphans.length > 0) core.holders.release(state.edit);
   return report;
 }
 
@@ -109,16 +112,14 @@ function foundFile(item: number | string | FileRef, idOf: OrphanOptions["idOf"])
 /** Whether any state that counts names a file. */
 function isNamed(rows: Reader, name: string, core: LsmCore, { kind, id }: FileRef): boolean {
   if (namesFile(rows, name, kind, id) || rows.has(lsmObsolete, [name, kind, id])) return true;
-  for (const pin of core.pins) if (pin.names(kind, id)) return true;
-  return false;
+  return core.holders.names(kind, id);
 }
 
-/** All file names that states tell. */
-function namesIn(rows: Reader, name: string, core: LsmCore): Set<string> {
+/** All file names that the newest state tells. */
+function namesIn(rows: Reader, name: string): Set<string> {
   const names = new Set<string>();
   const add = (fileName: string | undefined): void => void (fileName !== undefined && names.add(fileName));
   for (const { fileName } of rows.values(lsmSsts, { prefix: [name] })) add(fileName);
   for (const { fileName } of rows.values(lsmObsolete, { prefix: [name] })) add(fileName);
-  for (const pin of core.pins) for (const fileName of pin.fileNames()) add(fileName);
   return names;
 }

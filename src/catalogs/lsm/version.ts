@@ -1,13 +1,23 @@
 // Pinned versions: one state of a catalog, held by a reader.
+//
+// Invariant: who looks for files that are held never misses one. A reader beside the writer holds no pages of the manifest: where its rows have been replaced it is taken to name every file that it may have named.
+import { fail } from "../../errors.ts";
+import type { Manifest } from "../../manifest/manifest.ts";
 import type { ReadTransaction } from "../../manifest/read/read_transaction.ts";
 import type { Reader } from "../../manifest/read/reader.ts";
-import type { Pin } from "./core.ts";
+import type { Holders } from "./holders.ts";
 import { LsmReader, namesFile } from "./reader.ts";
 import { type FileKind, lsmSsts } from "./tables.ts";
 
+/** How a version is pinned. */
+export interface PinOptions {
+  /** Whether its files are to stay. Default true. False: the rows are read only, of a state whose files may be deleted meanwhile. */
+  files?: boolean;
+}
+
 /**
- * A state of a catalog that does not change, and whose files stay: `deletable` lists none that an open version names. Made by `LsmCatalog.pin`; close it. Holding one costs no copy; the pages of the manifest that it shows are
- * kept as well. It ends with the process, and with the manifest.
+ * A state of a catalog that does not change, and whose files stay: `deletable` lists none that an open version names. Made by `LsmCatalog.pin`; close it. Holding one costs no copy. It ends with the process, and with the
+ * manifest. The pages of the manifest that it shows are kept as well, if it was pinned by the one that writes; else what is read of it later may be SNAPSHOT_EXPIRED, but its files stay.
  *
  * @example
  * ```ts
@@ -30,15 +40,30 @@ export class LsmVersion extends LsmReader {
   /** Numbers the catalog's states: rises with every commit that changes the catalog. */
   readonly edit: number;
   readonly #view: ReadTransaction;
-  readonly #pins: Set<Pin>;
+  readonly #holders: Holders;
+  /** Beside which it was pinned; undefined: its files are not held. */
+  readonly #writer: Manifest | undefined;
+  readonly #letGo: (() => void) | undefined;
+  readonly #next: Readonly<Record<FileKind, number>>;
 
   /** Made by `LsmCatalog.pin`. */
-  constructor(view: ReadTransaction, name: string, pins: Set<Pin>) {
+  constructor(manifest: Manifest, view: ReadTransaction, name: string, holders: Holders, files: boolean) {
     super(name);
     this.#view = view;
-    this.#pins = pins;
-    this.edit = this.state.edit;
-    pins.add(this);
+    this.#holders = holders;
+    const { edit, nextSstId, nextWalId } = this.state;
+    this.edit = edit;
+    this.#next = { sst: nextSstId, wal: nextWalId };
+    if (!files) return;
+    const detail = { catalog: name };
+    if (holders.writer === undefined) {
+      fail("READ_ONLY", "Cannot pin a version: no manifest of this process writes the catalog, and who does would not know", { detail });
+    }
+    if (edit < holders.released) {
+      fail("SNAPSHOT_EXPIRED", "Cannot pin a version: files of this state may be deleted, there is a newer one", { detail });
+    }
+    this.#writer = holders.writer;
+    this.#letGo = holders.hold(manifest, this);
   }
 
   /** The last change of the manifest that it shows. */
@@ -51,9 +76,14 @@ export class LsmVersion extends LsmReader {
     return this.#view.closed;
   }
 
+  /** Whether its files stay: they were not pinned with `files: false`, and the manifest that writes has been open since, in this process. */
+  get held(): boolean {
+    return !this.closed && this.#writer !== undefined && this.#writer === this.#holders.writer;
+  }
+
   /** Lets the state and its files go; a second call does nothing. */
   close(): void {
-    this.#pins.delete(this);
+    this.#letGo?.();
     this.#view.close();
   }
 
@@ -71,18 +101,30 @@ export class LsmVersion extends LsmReader {
   }
 
   /**
-   * Whether it names a file.
+   * Whether it names a file, or may name it.
    * @internal
    */
   names(kind: FileKind, id: number): boolean {
-    return namesFile(this.#view, this.name, kind, id);
+    return this.#unlessExpired(() => namesFile(this.#view, this.name, kind, id)) ?? id < this.#next[kind];
   }
 
   /**
-   * File names of its sorted tables.
+   * Whether one of its sorted tables has a file of this name, or may have.
    * @internal
    */
-  *fileNames(): Generator<string> {
-    for (const { fileName } of this.#view.values(lsmSsts, { prefix: [this.name] })) if (fileName !== undefined) yield fileName;
+  namesFileName(name: string): boolean {
+    return this.#unlessExpired(() => {
+      for (const { fileName } of this.#view.values(lsmSsts, { prefix: [this.name] })) if (fileName === name) return true;
+      return false;
+    }) ?? true;
+  }
+
+  /** What its rows say; undefined where they cannot be read any more. */
+  #unlessExpired(look: () => boolean): boolean | undefined {
+    try {
+      return look();
+    } catch {
+      return undefined; // whoever reads it is told why
+    }
   }
 }

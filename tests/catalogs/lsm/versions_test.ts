@@ -1,8 +1,11 @@
 // Versions that readers pin, removed files, and when they may be deleted.
 import { assert, assertEquals } from "@std/assert";
+import { copyFileSync, linkSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Manifest } from "../../../mod.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
-import { codeOf } from "../../manifest/open_manifest.ts";
+import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
 import { SimDisk } from "../../support/crash_storage.ts";
 import { test } from "../../support/harness.ts";
 import { seeded } from "../../support/random.ts";
@@ -104,6 +107,111 @@ test("LsmCatalog versions: handles on one catalog share them, other catalogs and
   await restarted.manifest.close();
   version.close();
   await manifest.close();
+});
+
+test("LsmCatalog versions: a manifest that only reads, beside the writer in one process, keeps files as well", async () => {
+  const medium = new Medium();
+  const { catalog, manifest } = await openLsm(medium);
+  for (const id of [1, 2, 3]) await catalog.addSst(sst(id, 0, "a", "a", { fileName: `${id}.sst` }));
+  const reading = await openLsm(medium, {}, { readOnly: true });
+  const another = await openLsm(medium, {}, { readOnly: true });
+  const version = reading.catalog.pin();
+  assertEquals([version.held, ids(version.listSsts()), catalog.stats().pins, reading.catalog.stats().pins], [true, [1, 2, 3], 1, 1]);
+  await catalog.removeSst(1);
+  assertEquals(await deletable(catalog), []);
+  // The other reader shows the state before as well. It may hold it as long as nothing of it was listed.
+  another.catalog.pin().close();
+  // A removal that was forgotten too early: its file is still no orphan, and by its name it is not either.
+  await catalog.forget([{ kind: "sst", id: 1 }]);
+  assertEquals([catalog.orphans([1, "1.sst"]).named, catalog.orphans([1, "1.sst"]).orphans], [2, []]);
+  await catalog.removeSst(2);
+  version.close();
+  assertEquals([version.held, await deletable(catalog)], [false, ["sst 2"]]);
+  // Now the files of that state may be gone: a reader that still shows it is told so, and pins the newest one.
+  for (const one of [reading, another]) {
+    assertEquals(ids(one.catalog.listSsts()), [1, 2, 3]);
+    assertEquals(await codeOf(() => one.catalog.pin()), "SNAPSHOT_EXPIRED");
+    using rows = one.catalog.pin({ files: false });
+    assertEquals([rows.held, ids(rows.listSsts())], [false, [1, 2, 3]]);
+    await one.manifest.refresh();
+    using newest = one.catalog.pin();
+    assertEquals([newest.held, ids(newest.listSsts())], [true, [3]]);
+  }
+  assertEquals(catalog.stats().pins, 0);
+  // What the writer pins ends with the writer, what a reader pins with the reader; the next writer knows of it.
+  const held = reading.catalog.pin();
+  another.catalog.pin();
+  await another.manifest.close();
+  assertEquals(catalog.stats().pins, 1);
+  await manifest.close();
+  assertEquals([held.held, held.closed], [false, false]);
+  assertEquals(await codeOf(() => reading.catalog.pin()), "READ_ONLY");
+  const next = await openLsm(medium);
+  assertEquals([next.catalog.stats().pins, held.held], [1, false]); // between the two, another process may have deleted it
+  await next.catalog.removeSst(3);
+  assertEquals(await deletable(next.catalog), ["sst 2"]);
+  await reading.manifest.close();
+  assertEquals(await deletable(next.catalog), ["sst 2", "sst 3"]);
+  await next.manifest.close();
+});
+
+test("LsmCatalog versions: a reader whose rows were replaced still keeps its files, and its state is not begun anew behind an orphan report", async () => {
+  const medium = new Medium();
+  const { catalog, manifest } = await openLsm(medium);
+  for (let id = 1; id <= 60; id++) await catalog.addSst(sst(id, 0, "a", "b".repeat(900), { fileName: `${id}.sst` }));
+  await manifest.checkpoint();
+  // Nothing is kept of the pages that were read.
+  const { catalog: reader, manifest: reading } = await openLsm(medium, {}, { readOnly: true, cacheBytes: 0 });
+  const { catalog: late, manifest: lateReading } = await openLsm(medium, {}, { readOnly: true });
+  const version = reader.pin();
+  for (let round = 0; round < 12; round++) {
+    await catalog.applyCompaction({ removed: [round * 5 + 1, round * 5 + 2, round * 5 + 3] });
+    await manifest.checkpoint();
+  }
+  assertEquals(await codeOf(() => version.listSsts()), "SNAPSHOT_EXPIRED");
+  assertEquals(await deletable(catalog), []);
+  const all = catalog.listObsolete();
+  await catalog.forget(all);
+  assertEquals([catalog.orphans([1]).orphans, catalog.orphans(["1.sst"]).unknown, catalog.orphans([1, "1.sst"]).named], [[], [], 2]);
+  assertEquals(version.held, true);
+  late.pin().close(); // nothing was told to be deleted yet
+  version.close();
+  assertEquals(catalog.orphans([1], { accept: ["empty"] }).orphans.length, 1);
+  assertEquals(await codeOf(() => late.pin()), "SNAPSHOT_EXPIRED");
+  for (const one of [reading, lateReading, manifest]) await one.close();
+});
+
+test("LsmCatalog versions: files are the same however they are opened; where nobody in this process writes the catalog none can be kept", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "lsm-"));
+  try {
+    const path = join(directory, "a.waybill"), other = join(directory, "b.waybill"), copy = join(directory, "copy.waybill");
+    const manifest = await Manifest.open(path, { create: true, idleCheckpoint: 0 });
+    const catalog = await LsmCatalog.open(manifest);
+    await catalog.addSst(sst(1));
+    linkSync(path, other);
+    copyFileSync(path, copy);
+    const reading = await Manifest.open(other, { readOnly: true });
+    using version = (await LsmCatalog.open(reading)).pin();
+    await catalog.removeSst(1);
+    assertEquals([version.held, await deletable(catalog)], [true, []]);
+    // A copy has the same file id and nobody who writes it; so has a file that another process writes.
+    const copied = await Manifest.open(copy, { readOnly: true });
+    const beside = await LsmCatalog.open(copied);
+    const error = await errorOf(() => beside.pin());
+    assertEquals([error.code, error.detail], ["READ_ONLY", { catalog: "default" }]);
+    using rows = beside.pin({ files: false });
+    assertEquals([rows.held, ids(rows.listSsts()), beside.stats().pins], [false, [1], 0]);
+    // The manifest is written here, and this catalog of it by nobody.
+    await LsmCatalog.open(manifest, { name: "other" });
+    await reading.refresh();
+    assertEquals((await LsmCatalog.open(reading, { name: "other" })).pin().held, true);
+    for (const one of [copied, reading, manifest]) await one.close();
+    const alone = await Manifest.open(path, { readOnly: true });
+    assertEquals(await codeOf(async () => (await LsmCatalog.open(alone)).pin()), "READ_ONLY");
+    await alone.close();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("LsmCatalog versions: a file is listed until it is forgotten, through crashes; forgetting twice, and others, changes nothing", async () => {

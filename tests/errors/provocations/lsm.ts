@@ -1,7 +1,10 @@
 // Errors of LSM catalogs.
 import { openCatalog } from "../../../src/catalogs/catalog.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
-import { on, type Provocations } from "./provocation.ts";
+import { Manifest } from "../../../mod.ts";
+import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
+import { errorOf } from "../../manifest/open_manifest.ts";
+import { on, options, type Provocation, type Provocations } from "./provocation.ts";
 
 const range = { minKey: new Uint8Array([1]), maxKey: new Uint8Array([5]) };
 
@@ -41,4 +44,41 @@ export const LSM_CONDEMNED: Provocations["OBJECT_CONDEMNED"] = [
     await lsm.removeFrozenWal(4);
     await lsm.setActiveWal(4);
   }),
+];
+
+export const LSM_EXPIRED: readonly Provocation[] = [
+  {
+    what: "a state of a catalog whose files may be deleted",
+    provoke: async () => {
+      const file = new MemoryFile();
+      const writer = await Manifest.open(new MemoryStorage(file), options({ create: true }));
+      const lsm = await LsmCatalog.open(writer);
+      await lsm.addFrozenWal(1);
+      const reader = await Manifest.open(new MemoryStorage(file, { readOnly: true }), options());
+      const reading = await LsmCatalog.open(reader);
+      await lsm.removeFrozenWal(1);
+      await lsm.deletable();
+      const error = await errorOf(() => reading.pin());
+      await reader.close();
+      await writer.close();
+      return error;
+    },
+  },
+];
+
+export const LSM_READ_ONLY: readonly Provocation[] = [
+  {
+    what: "files of a catalog that nobody in the process writes",
+    provoke: async () => {
+      const file = new MemoryFile();
+      const writer = await Manifest.open(new MemoryStorage(file), options({ create: true }));
+      await LsmCatalog.open(writer);
+      await writer.close();
+      const reader = await Manifest.open(new MemoryStorage(file, { readOnly: true }), options());
+      const reading = await LsmCatalog.open(reader);
+      const error = await errorOf(() => reading.pin());
+      await reader.close();
+      return error;
+    },
+  },
 ];

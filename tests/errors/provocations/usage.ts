@@ -1,6 +1,7 @@
 // Errors of kind "usage".
 import { ChangeCache, custom, defineTable, Manifest, memoryStorage, optional, text, u53 } from "../../../mod.ts";
 import { FlushController } from "../../../src/flush/mod.ts";
+import { LSM_READ_ONLY } from "./lsm.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { openFile } from "../../../src/storage/file.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
@@ -93,6 +94,7 @@ export const USAGE: Provocations = {
     },
   ],
   READ_ONLY: [
+    ...LSM_READ_ONLY,
     {
       what: "a commit to a manifest opened for reading",
       provoke: async () => {

@@ -1,5 +1,5 @@
 // Errors of the kinds "conflict" and "unavailable".
-import { LSM_CONDEMNED } from "./lsm.ts";
+import { LSM_CONDEMNED, LSM_EXPIRED } from "./lsm.ts";
 import { defineTable, Manifest, memoryStorage, text, u53 } from "../../../mod.ts";
 import { FlushController } from "../../../src/flush/mod.ts";
 import { fail } from "../../../src/errors.ts";
@@ -124,6 +124,7 @@ export const WAITING: Provocations = {
     takenOver("a writer whose claim was taken over unseen", true),
   ],
   SNAPSHOT_EXPIRED: [
+    ...LSM_EXPIRED,
     {
       what: "a reader whose pages the writer has reused",
       provoke: async () => {
