@@ -7,7 +7,7 @@ import type { Folder } from "../../storage/folder.ts";
 import { whyNotRelative } from "../../storage/relative_path.ts";
 import { checkManifest } from "../catalog.ts";
 import { FileSetCatalog } from "../files/file_set_catalog.ts";
-import { checkFunction, checkWhole } from "../files/names.ts";
+import { checkFunction, checkParallel, checkWhole } from "../files/names.ts";
 import { readChain } from "./chain.ts";
 import { OBJECTS, RECORDS, UNFINISHED } from "./names.ts";
 import type { BackupProgress, OnProgress } from "./progress.ts";
@@ -25,7 +25,7 @@ export interface BackupStoreOptions {
 
 /** How work on backups is done. */
 export interface BackupWorkOptions {
-  /** How many files are worked on at once. Default 4. */
+  /** How many files are worked on at once, up to 1024. Default 4. */
   parallel?: number;
   /** Hears how far it has come. What it throws ends the work with CALLBACK_FAILED. */
   onProgress?: (progress: BackupProgress) => void;
@@ -39,6 +39,11 @@ export interface BackupOptions extends BackupWorkOptions {
   manifest: Manifest;
   /** The catalogs of all its file sets. */
   fileSets: readonly FileSetCatalog[];
+  /**
+   * When an object of an earlier backup is used again: when one of its length is there, or only when its contents are right, for which it is read. One that is not what its name says is replaced, if the manifest still has what it was:
+   * what `verify` has found is mended by a backup with "digest". Default "size": a backup costs what has changed, and the contents are looked at by `verify`.
+   */
+  reuse?: "size" | "digest";
 }
 
 /** How to verify backups. */
@@ -77,7 +82,7 @@ export interface BackupInfo {
 
 const PARALLEL = 4;
 const WORK: OptionNames<BackupWorkOptions> = { parallel: true, onProgress: true, signal: true };
-const BACKUP: OptionNames<BackupOptions> = { ...WORK, manifest: true, fileSets: true };
+const BACKUP: OptionNames<BackupOptions> = { ...WORK, manifest: true, fileSets: true, reuse: true };
 const VERIFY: OptionNames<BackupVerifyOptions> = { ...WORK, level: true, backup: true };
 const RESTORE: OptionNames<RestoreOptions> = { ...WORK, into: true, name: true, backup: true };
 
@@ -133,21 +138,20 @@ export class BackupStore {
     if (!there && !create) fail("NOT_FOUND", `Cannot ${action} in "${folder.name}": there are none`, { detail: { file: folder.name } });
     if (create) {
       for (const directory of ["", RECORDS, OBJECTS, UNFINISHED]) await folder.makeDirectory(directory);
-      for (const directory of [OBJECTS, ""]) await folder.syncDirectory(directory);
+      await folder.syncDirectory("");
     }
     return new BackupStore(folder, environment);
   }
 
   /** The backups that there are, oldest first, each verified as far as its record goes. BACKUP_DAMAGED, BACKUP_INCOMPLETE, BACKUP_MISMATCH when the chain is broken. */
   async list(): Promise<BackupInfo[]> {
-    return (await readChain(this.folder)).map(({ record: { number, takenAt, manifest: { fileId, sequence, rows }, fileSets } }) => ({
-      number,
-      takenAt,
-      fileId,
-      sequence,
-      rows,
-      fileSets: fileSets.map(({ catalog, files, bytes }) => ({ catalog, files, bytes })),
-    }));
+    const backups: BackupInfo[] = [];
+    for await (const { record: { number, takenAt, manifest, fileSets } } of readChain(this.folder)) {
+      const { fileId, sequence, rows } = manifest;
+      const sets = fileSets.map(({ catalog, files, bytes }) => ({ catalog, files, bytes }));
+      backups.push({ number, takenAt, fileId, sequence, rows, fileSets: sets });
+    }
+    return backups;
   }
 
   /**
@@ -159,7 +163,7 @@ export class BackupStore {
    */
   async backup(options: BackupOptions): Promise<BackupReport> {
     const action = "back up";
-    const { manifest, fileSets, ...work } = takeOptions(options, BACKUP, action);
+    const { manifest, fileSets, reuse = "size", ...work } = takeOptions(options, BACKUP, action);
     checkManifest(manifest, action);
     const sets = readArgument(action, "the file sets", () => {
       if (!Array.isArray(fileSets)) failType(`Cannot ${action}: fileSets is no array`, { field: "fileSets" });
@@ -175,7 +179,8 @@ export class BackupStore {
       failType(`Cannot ${action}: a file set was given twice`, { field: "fileSets" });
     }
     sets.sort((a, b) => a.name < b.name ? -1 : 1);
-    return await new Take({ ...this.#work(work, action), manifest, fileSets: sets }).run();
+    if (reuse !== "size" && reuse !== "digest") failType(`Cannot ${action}: reuse is neither "size" nor "digest"`, { option: "reuse" });
+    return await new Take({ ...this.#work(work, action), manifest, fileSets: sets, reuse }).run();
   }
 
   /** Looks at every record, every link between them and every object. What is wrong never throws: the report names it. ABORTED, CALLBACK_FAILED; what listing the folder throws. */
@@ -210,7 +215,7 @@ export class BackupStore {
   #work({ parallel, onProgress, signal }: BackupWorkOptions, action: string): Work & { folder: Folder; environment: Environment } {
     if (onProgress !== undefined) checkFunction(onProgress, "onProgress", action);
     return {
-      parallel: parallel === undefined ? PARALLEL : checkWhole(parallel, "parallel", 1, action),
+      parallel: parallel === undefined ? PARALLEL : checkParallel(parallel, action),
       onProgress,
       signal: checkSignal(signal, action),
       folder: this.folder,

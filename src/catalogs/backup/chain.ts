@@ -72,21 +72,27 @@ export function checkLink(before: Link | undefined, next: Link): void {
   }
 }
 
-/** The whole chain, verified, oldest first, up to `last` when that is given. NOT_FOUND when there is no such backup. */
-export async function readChain(folder: Folder, last?: number): Promise<Link[]> {
+/** The whole chain, verified, oldest first, up to `last` when that is given; of its records one is held and the one before. NOT_FOUND when there is no such backup. */
+export async function* readChain(folder: Folder, last?: number): AsyncGenerator<Link> {
   const { names } = await recordNames(folder);
-  const links: Link[] = [];
+  let before: Link | undefined;
   for (const name of names) {
     if (last !== undefined && name.number > last) break;
     const link = { name, record: await readRecord(folder, name) };
-    checkLink(links.at(-1), link);
-    links.push(link);
+    checkLink(before, link);
+    yield before = link;
   }
-  if (last !== undefined && links.at(-1)?.name.number !== last) {
+  if (last !== undefined && before?.name.number !== last) {
     const missing = names.some(({ number }) => number > last);
     fail(missing ? "BACKUP_INCOMPLETE" : "NOT_FOUND", `Cannot read a backup: there is no backup ${last}`, { detail: { number: last } });
   }
-  return links;
+}
+
+/** The last record of the whole chain, which is verified; undefined when there is none. */
+export async function lastLink(folder: Folder, last?: number): Promise<Link | undefined> {
+  let link: Link | undefined;
+  for await (link of readChain(folder, last));
+  return link;
 }
 
 /** Writes a record; durable when it resolves. CONFLICT when somebody else has written one of that number meanwhile: ours is gone then. */
@@ -106,15 +112,19 @@ export async function writeRecord(folder: Folder, environment: Environment, reco
   try {
     await folder.syncDirectory(RECORDS);
     await readRecord(folder, name);
+    const { names } = await recordNames(folder);
+    if (names.some(({ number, digest }) => number === name.number && digest !== name.digest)) {
+      fail("CONFLICT", `Cannot back up: another backup ${name.number} was taken at the same time`, { detail: { number: name.number } });
+    }
   } catch (error) {
-    await folder.remove(recordPath(name)).catch(() => {}); // what went wrong first says more
+    await removeRecord(folder, name).catch(() => {}); // what went wrong first says more
     throw error;
   }
-  const { names } = await recordNames(folder);
-  if (names.some(({ number, digest }) => number === name.number && digest !== name.digest)) {
-    await folder.remove(recordPath(name));
-    await folder.syncDirectory(RECORDS);
-    fail("CONFLICT", `Cannot back up: another backup ${name.number} was taken at the same time`, { detail: { number: name.number } });
-  }
   return name;
+}
+
+/** Durable when it resolves: one that came back behind a crash would lie beside the next one of its number. */
+async function removeRecord(folder: Folder, name: RecordName): Promise<void> {
+  await folder.remove(recordPath(name));
+  await folder.syncDirectory(RECORDS);
 }

@@ -3,7 +3,7 @@
 // Invariants:
 // - What lies under an object's name has its digest and length, unless the medium has changed it since.
 // - An object is durable, its name too, when `settle` has resolved. No record that names it is written before.
-import { fail } from "../../errors.ts";
+import { fail, isManifestError } from "../../errors.ts";
 import type { Environment } from "../../store/environment.ts";
 import type { FileFacts, Folder, FolderFile } from "../../storage/folder.ts";
 import { checkAborted, releaseHasher, takeHasher } from "../files/digest.ts";
@@ -24,8 +24,8 @@ export class Objects {
   readonly #folder: Folder;
   readonly #environment: Environment;
   readonly #signal: AbortSignal | undefined;
-  /** Directories that hold names which are not durable yet. */
-  readonly #unsynced = new Set<string>();
+  /** Directories that hold names which may not be durable yet: who has made these may have come no further. */
+  readonly #unsynced = new Set<string>(["", OBJECTS]);
   readonly #directories = new Set<string>();
 
   constructor(folder: Folder, environment: Environment, signal: AbortSignal | undefined) {
@@ -34,15 +34,14 @@ export class Objects {
     this.#signal = signal;
   }
 
-  /** Whether an object is there, of its length. Its bytes are not read. Its name is durable with `settle`: who has stored it may have come no further. */
-  async has(name: ObjectName): Promise<boolean> {
-    const found = await this.#folder.facts(objectPath(name));
-    if (found === undefined || found.kind !== "file" || found.sizeBytes !== name.sizeBytes) return false;
-    this.#unsynced.add(objectDirectory(name)).add(OBJECTS);
-    return true;
+  /** What is wrong with an object that is to be used again; undefined: nothing, as far as `level` looks. Its name is durable with `settle`: who has stored it may have come no further. */
+  async reuse(name: ObjectName, level: "size" | "digest", action: string): Promise<ObjectFault | undefined> {
+    const fault = await this.fault(name, level, action);
+    if (fault === undefined) this.#unsynced.add(objectDirectory(name));
+    return fault;
   }
 
-  /** Stores an object. `wrong` is called when the content is not what the name says: it throws. BACKUP_DAMAGED when what was written is not what is read again. */
+  /** Stores an object, in place of a file that may lie there. `wrong` is called when the content is not what the name says: it throws. BACKUP_DAMAGED when what was written is not what is read again. */
   async put(name: ObjectName, content: Content, wrong: () => never): Promise<void> {
     const path = objectPath(name);
     await this.#makeDirectory(UNFINISHED);
@@ -50,7 +49,7 @@ export class Objects {
     const draft = draftName(this.#environment);
     try {
       await this.#write(draft, name, content, wrong);
-      const fault = await this.#faultAt(draft, name);
+      const fault = await this.#faultAt(draft, name, "back up");
       if (fault !== undefined) failObject(name, fault, "back up");
       await this.#folder.rename(draft, path);
       this.#unsynced.add(objectDirectory(name));
@@ -84,7 +83,12 @@ export class Objects {
   }
 
   /** What is wrong with an object; undefined: nothing. With level "size" its bytes are not read. */
-  async fault(name: ObjectName, level: "size" | "digest", onBytes?: (count: number) => void): Promise<ObjectFault | undefined> {
+  async fault(
+    name: ObjectName,
+    level: "size" | "digest",
+    action: string,
+    onBytes?: (count: number) => void,
+  ): Promise<ObjectFault | undefined> {
     const path = objectPath(name);
     let found: FileFacts | undefined;
     try {
@@ -95,16 +99,17 @@ export class Objects {
     if (found === undefined) return "missing";
     if (found.kind !== "file") return "kind";
     if (found.sizeBytes !== name.sizeBytes) return "size";
-    return level === "size" ? undefined : await this.#faultAt(path, name, onBytes);
+    return level === "size" ? undefined : await this.#faultAt(path, name, action, onBytes);
   }
 
-  async #faultAt(path: string, name: ObjectName, onBytes?: (count: number) => void): Promise<ObjectFault | undefined> {
+  async #faultAt(path: string, name: ObjectName, action: string, onBytes?: (count: number) => void): Promise<ObjectFault | undefined> {
     try {
-      for await (const piece of this.#pieces(path, name)) onBytes?.(piece.length);
+      for await (const piece of this.#pieces(path, name, action)) onBytes?.(piece.length);
       return undefined;
     } catch (error) {
       if (error instanceof Fault) return error.fault;
-      checkAborted(this.#signal, "verify backups");
+      if (isManifestError(error) && error.code === "CALLBACK_FAILED") throw error; // the listener's
+      checkAborted(this.#signal, action);
       return "read";
     }
   }
@@ -116,13 +121,13 @@ export class Objects {
   }
 
   async #need(name: ObjectName, action: string): Promise<void> {
-    const fault = await this.fault(name, "size");
+    const fault = await this.fault(name, "size", action);
     if (fault !== undefined) failObject(name, fault, action);
   }
 
   async *#verified(name: ObjectName, action: string): AsyncGenerator<Uint8Array> {
     try {
-      yield* this.#pieces(objectPath(name), name);
+      yield* this.#pieces(objectPath(name), name, action);
     } catch (error) {
       if (error instanceof Fault) failObject(name, error.fault, action);
       throw error;
@@ -141,14 +146,14 @@ export class Objects {
     return bytes;
   }
 
-  async *#pieces(path: string, { algorithm, digest, sizeBytes }: ObjectName): AsyncGenerator<Uint8Array> {
+  async *#pieces(path: string, { algorithm, digest, sizeBytes }: ObjectName, action: string): AsyncGenerator<Uint8Array> {
     const hasher = await takeHasher(algorithm);
     try {
       const file: FolderFile = await this.#folder.open(path);
       try {
         const piece = new Uint8Array(Math.min(PIECE_BYTES, sizeBytes));
         for (let at = 0; at < sizeBytes;) {
-          checkAborted(this.#signal, "read a backup");
+          checkAborted(this.#signal, action);
           const count = await file.read(at, piece.subarray(0, Math.min(piece.length, sizeBytes - at)));
           if (count === 0) throw new Fault("size");
           hasher.update(piece.subarray(0, count));
@@ -168,14 +173,12 @@ export class Objects {
   async #makeDirectory(directory: string): Promise<void> {
     if (this.#directories.has(directory)) return;
     await this.#folder.makeDirectory(directory);
-    this.#unsynced.add(OBJECTS);
     this.#directories.add(directory);
   }
 
-  /** Makes the names of all objects durable that were stored. */
+  /** Makes the names of all objects durable that were stored or used again. */
   async settle(): Promise<void> {
     for (const directory of [...this.#unsynced].sort().reverse()) await this.#folder.syncDirectory(directory);
-    this.#unsynced.clear();
   }
 
   /** Removes what earlier backups have left unfinished, long ago. */

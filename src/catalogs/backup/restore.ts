@@ -19,7 +19,7 @@ import { listCatalogs } from "../catalog.ts";
 import { hexOf } from "../files/digest.ts";
 import { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
-import { readChain } from "./chain.ts";
+import { lastLink } from "./chain.ts";
 import { decodeFiles, type ListedFile, PathSet } from "./file_list.ts";
 import { objectText } from "./names.ts";
 import { Objects } from "./objects.ts";
@@ -29,6 +29,8 @@ import { decodedRows } from "./rows.ts";
 
 const ACTION = "restore";
 const CACHE = 16 << 20;
+/** Between the name of what is restored and twelve digits: a directory that is being restored into. */
+const DRAFT = ".restoring-";
 /** The manifest's name in what is restored. */
 export const RESTORED_MANIFEST = "manifest.waybill";
 
@@ -42,6 +44,8 @@ export interface RestoreReport {
   readonly manifest: string;
   /** The directory of each file set, from the folder that was restored into. */
   readonly fileSets: readonly { readonly catalog: string; readonly directory: string; readonly files: number; readonly bytes: number }[];
+  /** Directories beside it, from the folder that was restored into, that restores to this name which did not end have left, or in which others are under way now. They are left alone: nobody can tell the ones from the others. */
+  readonly unfinished: readonly string[];
 }
 
 /** What to restore, and where. */
@@ -61,18 +65,19 @@ export class Restore {
   readonly #of: Restoring;
   readonly #objects: Objects;
   readonly #draft: string;
+  #keepsDraft = false;
 
   constructor(of: Restoring) {
     this.#of = of;
     this.#objects = new Objects(of.folder, of.environment, of.signal);
     const random = new Uint8Array(6);
     of.environment.random(random);
-    this.#draft = `${of.name}.restoring-${hexOf(random)}`;
+    this.#draft = `${of.name}${DRAFT}${hexOf(random)}`;
   }
 
   async run(): Promise<RestoreReport> {
     const { folder, number, into, name } = this.#of;
-    const link = (await readChain(folder, number)).at(-1);
+    const link = await lastLink(folder, number);
     if (link === undefined) fail("NOT_FOUND", `Cannot ${ACTION}: there is no backup`);
     await this.#checkFree();
     await into.makeDirectory(this.#draft);
@@ -88,18 +93,36 @@ export class Restore {
       await this.#check(record);
       await into.syncDirectory(this.#draft);
       await this.#checkFree();
+      const unfinished = await this.#unfinished();
       await into.rename(this.#draft, name);
       try {
         await into.syncDirectory("");
       } catch (error) {
-        await into.rename(name, this.#draft); // it is not known to stay: nothing has the name
+        await this.#takeBack();
         throw error;
       }
-      return { number: record.number, sequence: record.manifest.sequence, manifest: `${name}/${RESTORED_MANIFEST}`, fileSets };
+      const { number, manifest: { sequence } } = record;
+      return { number, sequence, manifest: `${name}/${RESTORED_MANIFEST}`, fileSets, unfinished };
     } catch (error) {
-      await removeTree(into, this.#draft).catch(() => {}); // what went wrong says more
+      if (!this.#keepsDraft) await removeTree(into, this.#draft).catch(() => {}); // what went wrong says more
       throw error;
     }
+  }
+
+  /** It is not known to stay: nothing has the name. Nor is it removed before that is durable, for behind a crash the name could lead to what is left of it. */
+  async #takeBack(): Promise<void> {
+    const { into, name } = this.#of;
+    this.#keepsDraft = true;
+    await into.rename(name, this.#draft);
+    await into.syncDirectory("").then(() => this.#keepsDraft = false, () => {}); // what went wrong first says more
+  }
+
+  async #unfinished(): Promise<string[]> {
+    const { into, name: target } = this.#of;
+    const digits = (name: string): string => name.slice(target.length + DRAFT.length);
+    return (await into.list(""))
+      .filter(({ name, kind }) => kind === "directory" && name.startsWith(target + DRAFT) && /^[0-9a-f]{12}$/.test(digits(name)))
+      .map(({ name }) => name).filter((name) => name !== this.#draft).sort();
   }
 
   async #checkFree(): Promise<void> {

@@ -1,7 +1,7 @@
 // Taking a backup: contents first, the record last.
 //
 // One state of the manifest is held with all versions of its file sets from beginning to end: so commits and prunes go on beside it, and every file that the state names stays. An object that is there already is not written
-// again, and its file is not read.
+// again, and its file is not read; one that is found damaged is replaced.
 import { fail, failType } from "../../errors.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
 import type { ReadTransaction } from "../../manifest/read/read_transaction.ts";
@@ -13,11 +13,11 @@ import type { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
 import type { FileSetState } from "../files/state.ts";
 import type { StoredFile } from "../files/version.ts";
-import { type Link, readChain, writeRecord } from "./chain.ts";
+import { lastLink, type Link, writeRecord } from "./chain.ts";
 import { contentName } from "./content.ts";
 import { encodeFile, objectOf } from "./file_list.ts";
 import { type ObjectName, objectText } from "./names.ts";
-import { Objects } from "./objects.ts";
+import { type ObjectFault, Objects } from "./objects.ts";
 import { PieceWriter } from "./pieces.ts";
 import { type OnProgress, Tally } from "./progress.ts";
 import type { BackupRecord, FilesPart, ManifestPart } from "./record.ts";
@@ -36,7 +36,7 @@ export interface BackupReport {
   readonly files: number;
   /** Bytes of them. */
   readonly bytes: number;
-  /** Of these, files whose contents were copied: no earlier backup had them. */
+  /** Of these, files whose contents were copied: they were not there, or damaged. */
   readonly filesCopied: number;
   /** Bytes of them. */
   readonly bytesCopied: number;
@@ -44,6 +44,8 @@ export interface BackupReport {
   readonly piecesWritten: number;
   /** Pieces and lists that were there. */
   readonly piecesReused: number;
+  /** Objects of earlier backups that were found damaged and are whole again. */
+  readonly objectsMended: number;
 }
 
 /** What a backup is taken of, and how. */
@@ -51,6 +53,7 @@ export interface Taking {
   readonly folder: Folder;
   readonly manifest: Manifest;
   readonly fileSets: readonly FileSetCatalog[];
+  readonly reuse: "size" | "digest";
   readonly parallel: number;
   readonly onProgress: OnProgress;
   readonly signal: AbortSignal | undefined;
@@ -61,9 +64,11 @@ export interface Taking {
 export class Take {
   readonly #of: Taking;
   readonly #objects: Objects;
-  readonly #counts = { filesCopied: 0, bytesCopied: 0, piecesWritten: 0, piecesReused: 0 };
+  readonly #counts = { filesCopied: 0, bytesCopied: 0, piecesWritten: 0, piecesReused: 0, objectsMended: 0 };
   /** Objects that somebody is storing now: equal files are stored once. */
   readonly #underWay = new Map<string, Promise<void>>();
+  /** Objects that were read: equal files are looked at once. */
+  readonly #whole = new Set<string>();
 
   constructor(of: Taking) {
     this.#of = of;
@@ -72,39 +77,30 @@ export class Take {
 
   async run(): Promise<BackupReport> {
     const { manifest, fileSets, environment, folder } = this.#of;
-    const before = await this.#last();
+    const before = await lastLink(folder); // the chain goes on behind it, and is whole up to it
     await this.#objects.tidy();
+    using held = new Held();
     // In one turn: what one of them holds is what all of them hold.
-    const states = fileSets.map((fileSet) => fileSet.state());
-    const view = manifest.read();
-    try {
-      const head = this.#head(view);
-      this.#checkComplete(view);
-      if (before !== undefined) this.#checkSame(before, head);
-      const parts: FilesPart[] = [];
-      for (const [i, { name, folder: source }] of fileSets.entries()) parts.push(await this.#files(name, source, states[i]!));
-      const rows = await this.#rows(view);
-      await this.#objects.settle();
-      checkAborted(this.#of.signal, ACTION);
-      const record: BackupRecord = {
-        number: (before?.name.number ?? 0) + 1,
-        parent: before?.name.digest,
-        takenAt: Math.max(0, Math.floor(environment.now())),
-        manifest: { ...head, ...rows },
-        fileSets: parts,
-      };
-      await writeRecord(folder, environment, record);
-      const sum = (what: "files" | "bytes"): number => parts.reduce((total, part) => total + part[what], 0);
-      return { number: record.number, sequence: head.sequence, files: sum("files"), bytes: sum("bytes"), ...this.#counts };
-    } finally {
-      view.close();
-      for (const state of states) state.close();
-    }
-  }
-
-  /** The newest record: the chain goes on behind it, and is whole up to it. */
-  async #last(): Promise<Link | undefined> {
-    return (await readChain(this.#of.folder)).at(-1);
+    const states = fileSets.map((fileSet) => held.add(fileSet.state()));
+    const view = held.add(manifest.read());
+    const head = this.#head(view);
+    this.#checkComplete(view);
+    if (before !== undefined) this.#checkSame(before, head);
+    const parts: FilesPart[] = [];
+    for (const [i, { name, folder: source }] of fileSets.entries()) parts.push(await this.#files(name, source, states[i]!));
+    const rows = await this.#rows(view);
+    await this.#objects.settle();
+    checkAborted(this.#of.signal, ACTION);
+    const record: BackupRecord = {
+      number: (before?.name.number ?? 0) + 1,
+      parent: before?.name.digest,
+      takenAt: Math.max(0, Math.floor(environment.now())),
+      manifest: { ...head, ...rows },
+      fileSets: parts,
+    };
+    await writeRecord(folder, environment, record);
+    const sum = (what: "files" | "bytes"): number => parts.reduce((total, part) => total + part[what], 0);
+    return { number: record.number, sequence: head.sequence, files: sum("files"), bytes: sum("bytes"), ...this.#counts };
   }
 
   #head(view: ReadTransaction): Omit<ManifestPart, "rows" | "pieces"> {
@@ -172,8 +168,10 @@ export class Take {
   }
 
   async #store(source: Folder, file: StoredFile, name: ObjectName, tally: Tally): Promise<void> {
-    if (await this.#objects.has(name)) return tally.add(1, file.sizeBytes);
+    const fault = await this.#reuse(name);
+    if (fault === undefined) return tally.add(1, file.sizeBytes);
     await this.#copy(source, file, name, tally);
+    this.#stored(name, fault);
     this.#counts.filesCopied++;
     this.#counts.bytesCopied += file.sizeBytes;
     tally.add(1, 0);
@@ -236,11 +234,42 @@ export class Take {
 
   async #piece(bytes: Uint8Array): Promise<ObjectName> {
     const name = await contentName(bytes);
-    if (await this.#objects.has(name)) this.#counts.piecesReused++;
+    const fault = await this.#reuse(name);
+    if (fault === undefined) this.#counts.piecesReused++;
     else {
       await this.#objects.put(name, [bytes], () => fail("INVARIANT", `Cannot ${ACTION}: a piece has two digests`));
+      this.#stored(name, fault);
       this.#counts.piecesWritten++;
     }
     return name;
+  }
+
+  // ---- objects that are there -------------------------------------------------------------------------------------
+
+  async #reuse(name: ObjectName): Promise<ObjectFault | undefined> {
+    const { reuse } = this.#of;
+    const text = objectText(name);
+    const fault = await this.#objects.reuse(name, this.#whole.has(text) ? "size" : reuse, ACTION);
+    if (fault === undefined && reuse === "digest") this.#whole.add(text);
+    return fault;
+  }
+
+  #stored(name: ObjectName, fault: ObjectFault): void {
+    if (fault !== "missing") this.#counts.objectsMended++;
+    if (this.#of.reuse === "digest") this.#whole.add(objectText(name));
+  }
+}
+
+/** Closes what it holds, whatever comes. */
+class Held {
+  readonly #all: { close(): void }[] = [];
+
+  add<T extends { close(): void }>(one: T): T {
+    this.#all.push(one);
+    return one;
+  }
+
+  [Symbol.dispose](): void {
+    for (const one of this.#all.reverse()) one.close();
   }
 }

@@ -4,7 +4,7 @@ import type { Environment } from "../../store/environment.ts";
 import type { Folder } from "../../storage/folder.ts";
 import { runAll } from "../files/pool.ts";
 import { checkLink, type Link, readRecord, recordNames } from "./chain.ts";
-import { decodeFiles, type ListedFile } from "./file_list.ts";
+import { decodeFiles } from "./file_list.ts";
 import { type ObjectName, objectPath, OBJECTS, objectText, parseObject, recordPath, RECORDS } from "./names.ts";
 import { type ObjectFault, Objects } from "./objects.ts";
 import { type OnProgress, Tally } from "./progress.ts";
@@ -16,8 +16,8 @@ const ACTION = "verify backups";
 export interface BackupProblem {
   /** The file, from the backup folder. */
   readonly file: string;
-  /** What is wrong with it: `missing`, `size`, `digest`, `kind` (no file), `read` (the platform fails); of a record also `chain` and `record`; of a piece or a list `content`; `name` for a file whose name no backup has. */
-  readonly reason: ObjectFault | "chain" | "record" | "content" | "name";
+  /** What is wrong with it: `missing`, `size`, `digest`, `kind` (no file), `read` (the platform fails); of a record also `chain` and `record`; of a piece or a list `content`; `name` for a file whose name no backup has; `unrecorded` of the directory of records when it is empty and there are objects. */
+  readonly reason: ObjectFault | "chain" | "record" | "content" | "name" | "unrecorded";
   /** For people. */
   readonly message: string;
   /** Numbers of backups that cannot be restored because of it, ascending. */
@@ -65,10 +65,12 @@ export class Verification {
   readonly #objects: Objects;
   readonly #problems: BackupProblem[] = [];
   readonly #named = new Map<string, Named>();
+  /** Of these, the lists and pieces that records name. */
+  readonly #lists: ObjectName[] = [];
+  readonly #pieces: ObjectName[] = [];
+  #recordless = false;
   /** What is wrong with the objects that were read as a whole. */
   readonly #known = new Map<string, ObjectFault | undefined>();
-  /** Files by the list that names them; undefined: the list is no good. */
-  readonly #lists = new Map<string, readonly ListedFile[] | undefined>();
 
   constructor(of: Verifying) {
     this.#of = of;
@@ -77,39 +79,37 @@ export class Verification {
 
   async run(): Promise<BackupVerifyReport> {
     const { level, number } = this.#of;
-    const links = await this.#links();
-    const wanted = number === undefined ? links : links.filter((link) => link.name.number === number);
-    for (const { name, record } of wanted) {
-      for (const piece of record.manifest.pieces) this.#name(piece, name.number);
-      for (const { lists } of record.fileSets) for (const list of lists) this.#name(list, name.number);
-    }
+    const backups = await this.#records();
     // Lists say which files there are: they are read, whatever the level.
-    for (const { name, record } of wanted) {
-      for (const { lists } of record.fileSets) for (const list of lists) await this.#list(list, name.number);
-      if (level === "digest") { for (const piece of record.manifest.pieces) await this.#rows(piece); }
-    }
+    for (const list of this.#lists) await this.#list(list);
+    if (level === "digest") { for (const piece of this.#pieces) await this.#rows(piece); }
     await this.#objectsNamed();
     const unused = await this.#strangers(number === undefined);
+    if (unused > 0 && this.#recordless) {
+      this.#problem(RECORDS, "unrecorded", "there are objects and no record: the first backup did not end, or its record is gone", []);
+    }
     const named = [...this.#named.values()];
     const problems = this.#problems.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0);
     const bytes = named.reduce((sum, { name }) => sum + name.sizeBytes, 0);
-    return { ok: problems.length === 0, level, backups: wanted.length, objects: named.length, bytes, problems, unused };
+    return { ok: problems.length === 0, level, backups, objects: named.length, bytes, problems, unused };
   }
 
-  #name(name: ObjectName, backup: number): void {
+  /** Notes who needs an object; true when nobody did before. */
+  #name(name: ObjectName, backups: Iterable<number>): boolean {
     const text = objectText(name);
     const named = this.#named.get(text);
-    if (named === undefined) this.#named.set(text, { name, backups: new Set([backup]) });
-    else named.backups.add(backup);
+    if (named === undefined) this.#named.set(text, { name, backups: new Set(backups) });
+    else for (const backup of backups) named.backups.add(backup);
+    return named === undefined;
   }
 
-  /** Records that can be read; the others, and breaks of the chain, are told. */
-  async #links(): Promise<Link[]> {
+  /** Notes what records name that can be read, and counts them; the others, and breaks of the chain, are told. A record is held no longer than the next one. */
+  async #records(): Promise<number> {
     const { folder, number: last } = this.#of;
     const { names, others } = await recordNames(folder);
+    this.#recordless = last === undefined && names.length === 0;
     for (const name of others) this.#problem(`${RECORDS}/${name}`, "name", "no backup writes a file of this name", []);
-    const links: Link[] = [];
-    let before: Link | undefined, broken = false;
+    let before: Link | undefined, broken = false, count = 0;
     const asked = names.filter(({ number }) => last === undefined || number <= last);
     if (last !== undefined && asked.at(-1)?.number !== last) {
       this.#problem(`${RECORDS}/${last}`, "missing", `there is no backup ${last}`, [last]);
@@ -120,8 +120,15 @@ export class Verification {
         const link = { name, record: await readRecord(folder, name) };
         // Behind a record that cannot be read the chain goes on: that it is broken was told.
         if (!broken) checkLink(before, link);
-        links.push(before = link);
+        before = link;
         broken = false;
+        if (last !== undefined && name.number !== last) continue;
+        count++;
+        const { manifest, fileSets } = link.record;
+        for (const piece of manifest.pieces) if (this.#name(piece, [name.number])) this.#pieces.push(piece);
+        for (const { lists } of fileSets) {
+          for (const list of lists) if (this.#name(list, [name.number])) this.#lists.push(list);
+        }
       } catch (error) {
         if (!isManifestError(error)) throw error;
         const chain = error.code === "BACKUP_MISMATCH" ||
@@ -132,28 +139,22 @@ export class Verification {
         broken = true;
       }
     }
-    return links;
+    return count;
   }
 
   #problem(file: string, reason: BackupProblem["reason"], message: string, backups: Iterable<number>): void {
     this.#problems.push({ file, reason, message, backups: [...backups].sort((a, b) => a - b) });
   }
 
-  async #list(name: ObjectName, backup: number): Promise<void> {
-    const text = objectText(name);
-    if (!this.#lists.has(text)) this.#lists.set(text, await this.#decoded(name));
-    for (const { object } of this.#lists.get(text) ?? []) this.#name(object, backup);
-  }
-
-  async #decoded(name: ObjectName): Promise<ListedFile[] | undefined> {
+  async #list(name: ObjectName): Promise<void> {
     const piece = await this.#loaded(name);
-    if (piece === undefined) return undefined;
+    if (piece === undefined) return;
+    const { backups } = this.#named.get(objectText(name))!;
     try {
-      return decodeFiles(piece, objectText(name));
+      for (const { object } of decodeFiles(piece, objectText(name))) this.#name(object, backups);
     } catch (error) {
       if (!isManifestError(error)) throw error;
-      this.#problem(objectPath(name), "content", error.message, this.#named.get(objectText(name))!.backups);
-      return undefined;
+      this.#problem(objectPath(name), "content", error.message, backups);
     }
   }
 
@@ -192,7 +193,7 @@ export class Verification {
     await runAll(named, { action: ACTION, parallel, signal }, async ({ name, backups }) => {
       const text = objectText(name);
       const known = this.#known.has(text);
-      const fault = known ? this.#known.get(text) : await this.#objects.fault(name, level, (count) => tally.add(0, count));
+      const fault = known ? this.#known.get(text) : await this.#objects.fault(name, level, ACTION, (count) => tally.add(0, count));
       tally.add(1, known && level === "digest" ? name.sizeBytes : 0);
       if (fault !== undefined) this.#problem(objectPath(name), fault, MESSAGES[fault], backups);
     });

@@ -8,7 +8,7 @@ import type { Folder } from "../../storage/folder.ts";
 import { type Environment, systemEnvironment } from "../../store/environment.ts";
 import { checkCatalogName, checkManifest, DEFAULT_NAME, openCatalog } from "../catalog.ts";
 import { type Desk, deskOf, type Pins } from "./desk.ts";
-import { checkWhole } from "./names.ts";
+import { checkParallel } from "./names.ts";
 import { checkAlgorithm, checkFolder, FILE_SET_OPTIONS, type FileSetOptions, PARALLEL } from "./options.ts";
 import { setRow } from "./rows.ts";
 import { FileSetState } from "./state.ts";
@@ -58,7 +58,7 @@ export class FileSetCore {
       failType(`Cannot ${action}: environment is none`, { field: "environment" });
     }
     if (digest !== undefined) checkAlgorithm(digest, action);
-    if (parallel !== undefined) checkWhole(parallel, "parallel", 1, action);
+    if (parallel !== undefined) checkParallel(parallel, action);
     const { historyId } = manifest;
     const created = await openCatalog(manifest, {
       action,

@@ -19,6 +19,7 @@ const NAME_BYTES = 512;
 const LABEL_BYTES = 255;
 const OWNER_BYTES = 128;
 const PATH_BYTES = 720;
+const PARALLEL_MOST = 1024;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/;
 const encoder = new TextEncoder();
@@ -71,6 +72,14 @@ export function checkWhole(value: unknown, field: string, least: number, action:
     failRange(`Cannot ${action}: ${field} is not a whole number from ${least} on`, { field, value });
   }
   return value;
+}
+
+/** How much is done at once: a whole number from 1 to 1024, or INVALID_ARGUMENT. */
+export function checkParallel(value: unknown, action: string): number {
+  if (checkWhole(value, "parallel", 1, action) > PARALLEL_MOST) {
+    failRange(`Cannot ${action}: parallel is above ${PARALLEL_MOST}`, { field: "parallel", value, limit: PARALLEL_MOST });
+  }
+  return value as number;
 }
 
 /** A function or nothing, or INVALID_ARGUMENT. */

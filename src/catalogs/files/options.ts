@@ -3,7 +3,7 @@ import { checkSignal, type OptionNames, readArgument, takeOptions } from "../../
 import { failType, ManifestError } from "../../errors.ts";
 import type { Folder } from "../../storage/folder.ts";
 import type { Environment } from "../../store/environment.ts";
-import { checkFunction, checkWhole } from "./names.ts";
+import { checkFunction, checkParallel, checkWhole } from "./names.ts";
 import type { FileProgress } from "./progress.ts";
 import type { DigestAlgorithm } from "./tables.ts";
 import { DIGEST_ALGORITHMS } from "./digest.ts";
@@ -16,7 +16,7 @@ export interface FileSetOptions {
   create?: boolean;
   /** How the files of new commits are digested. Files that are stored keep the digest that they have. Default "blake3". */
   digest?: DigestAlgorithm;
-  /** How many files are worked on at once, where a call says nothing else. Default 4. */
+  /** How many files are worked on at once, up to 1024, where a call says nothing else. Default 4. */
   parallel?: number;
   /** Tags its changes, so that a replicator can skip its own. */
   origin?: string;
@@ -26,7 +26,7 @@ export interface FileSetOptions {
 
 /** How work on files is done. */
 export interface FileWorkOptions {
-  /** How many files are worked on at once. Default: as the catalog was opened. */
+  /** How many files are worked on at once, up to 1024. Default: as the catalog was opened. */
   parallel?: number;
   /** Hears how far it has come, on every piece that is read and every file that is done. What it throws ends the work with CALLBACK_FAILED. */
   onProgress?: (progress: FileProgress) => void;
@@ -115,7 +115,7 @@ function workOf(options: FileWorkOptions, parallel: number, action: string): Wor
     }
   });
   return {
-    parallel: options.parallel === undefined ? parallel : checkWhole(options.parallel, "parallel", 1, action),
+    parallel: options.parallel === undefined ? parallel : checkParallel(options.parallel, action),
     onProgress: tell,
     signal: checkSignal(options.signal, action),
   };

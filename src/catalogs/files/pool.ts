@@ -21,19 +21,26 @@ export async function runAll<T>(
 ): Promise<void> {
   const source = items[Symbol.iterator]();
   let failure: { readonly error: unknown } | undefined;
+  let ended = false;
   const lane = async (): Promise<void> => {
     while (failure === undefined) {
       try {
         checkAborted(signal, action);
         const next = source.next();
-        if (next.done) return;
+        if (next.done) {
+          ended = true;
+          return;
+        }
         await work(next.value);
       } catch (error) {
         failure ??= { error };
       }
     }
   };
-  await Promise.all(Array.from({ length: parallel }, lane));
+  // A lane takes its first item at once: there are no more of them than items.
+  const lanes: Promise<void>[] = [];
+  while (lanes.length < parallel && !ended && failure === undefined) lanes.push(lane());
+  await Promise.all(lanes);
   source.return?.();
   if (failure !== undefined) throw failure.error;
 }

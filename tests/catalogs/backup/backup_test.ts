@@ -38,6 +38,7 @@ test("BackupStore: what is restored is what was backed up: rows of all tables, f
     sequence: report.sequence,
     manifest: "place/manifest.waybill",
     fileSets: [{ catalog: "default", directory: "place/files-1", files: 4, bytes: 16 }],
+    unfinished: [],
   });
   assertEquals((await into.list("")).map(({ name }) => name), ["place"]);
   for (const path of await filesIn(folder)) {
