@@ -314,6 +314,17 @@ export function chooseMeta(region: Uint8Array, checksum: Checksum, name: string)
   return { current, older: other.generation === current.generation - 1 ? other : undefined, stale };
 }
 
+/**
+ * Of the slots that do not hold what they should, those that no crash leaves so. Slots are written one at a time, each behind the sync of the one before: copy 1 of the next generation, over the older one, then copy 2. So a crash
+ * leaves at most one of these two behind, whether it was in a checkpoint, in a close or in the opening behind a clean close. Only creation writes several at once, and it ends with generation 1.
+ */
+export function damagedSlots({ current: { generation }, stale }: Chosen): number[] {
+  if (generation <= 1) return [];
+  const second = slotOffset(generation, 2) / BLOCK_SIZE, next = slotOffset(generation + 1, 1) / BLOCK_SIZE;
+  const slots = stale.map(({ slot }) => slot);
+  return slots.length === 1 ? slots.filter((slot) => slot !== second && slot !== next) : slots;
+}
+
 /** The newest valid slot of a file in its first 16 KiB; undefined when none is readable. */
 export function newestMeta(region: Uint8Array, checksum: Checksum, fileId: string): Meta | undefined {
   let newest: Meta | undefined;

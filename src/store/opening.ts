@@ -8,7 +8,7 @@ import { Checkpointer } from "./checkpoint.ts";
 import { Core, DURABILITY_CODES } from "./core.ts";
 import { INITIAL_BYTES, Journal } from "./journal.ts";
 import { isCreated, isInterruptedCreation } from "./interrupted_creation.ts";
-import { chooseMeta, type Chosen, newestMeta, sealSlot, slotChecksum, slotOffset, toHex } from "./meta.ts";
+import { chooseMeta, type Chosen, damagedSlots, newestMeta, sealSlot, slotChecksum, slotOffset, toHex } from "./meta.ts";
 import { checkBounds, checkFeatures } from "./meta_limits.ts";
 import { cacheFrames, type ResolvedOptions } from "./options.ts";
 import { createFile, freshSlot } from "./order.ts";
@@ -79,6 +79,7 @@ class Opening {
     lastGroup: undefined,
     rebuilt: [],
     repairedSlots: [],
+    damagedSlots: [],
   };
 
   constructor(storage: Storage, options: ResolvedOptions, readOnly: boolean, lock: StorageLock | undefined) {
@@ -229,7 +230,8 @@ class Opening {
    * Makes slots that do not hold what they should what their other copies are, durably, before anything else is written. What is left of a half-written slot may differ from a whole one in a single sector, which
    * another write that is cut short could put right: then a state would be back whose pages have been overwritten. The other copies are not touched: there is none to spare.
    */
-  async #repair({ stale }: Chosen): Promise<void> {
+  async #repair(chosen: Chosen): Promise<void> {
+    const { stale } = chosen;
     if (stale.length === 0) return;
     for (const { slot, meta } of stale) {
       const copy = slot < 2 ? 1 : 2;
@@ -237,6 +239,7 @@ class Opening {
     }
     await this.#file.syncLater();
     this.#report.repairedSlots = stale.map(({ slot }) => slot);
+    this.#report.damagedSlots = damagedSlots(chosen);
   }
 }
 

@@ -157,6 +157,8 @@ export interface RecoveryReport {
   rebuilt: { group: number; block: number }[];
   /** Meta slots that were written again from their copy: 0 A1, 1 B1, 2 A2, 3 B2. */
   repairedSlots: number[];
+  /** Those of them that no crash leaves as they were: something has damaged the file. */
+  damagedSlots: number[];
 }
 
 /** What `check` found at one place. */

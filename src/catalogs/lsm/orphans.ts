@@ -94,10 +94,10 @@ export function tellOrphans(
   return report;
 }
 
-/** Whether opening has repaired what no crash leaves: a crash may damage slots of a file that was open, and a block of the newest group, which nobody was told is durable. */
-function wasDamaged({ clean, cut, lastGroup, rebuilt, repairedSlots }: Manifest["recovery"]): boolean {
+/** Whether opening has repaired what no crash leaves: a crash leaves one copy of a meta slot behind, and may damage a block of the newest group, which nobody was told is durable. */
+function wasDamaged({ cut, lastGroup, rebuilt, damagedSlots }: Manifest["recovery"]): boolean {
   const newest = cut?.group ?? lastGroup;
-  return (clean && repairedSlots.length > 0) || rebuilt.some(({ group }) => group !== newest);
+  return damagedSlots.length > 0 || rebuilt.some(({ group }) => group !== newest);
 }
 
 function foundFile(item: number | string | FileRef, idOf: OrphanOptions["idOf"]): FoundFile {
