@@ -29,6 +29,8 @@ export interface FileFacts {
   readonly sizeBytes: number;
   /** Last modification, milliseconds since 1970, perhaps with a fraction. Runtimes tell it with different precision, and systems advance it in steps: equal times do not prove equal bytes. */
   readonly modifiedAt: number;
+  /** Since when it has been what it is and where it is, as far as the system tells: the latest of its last modification, the last change of its name, owner or mode, and its birth. Never before `modifiedAt`; nobody sets it back. */
+  readonly changedAt: number;
   /** The same for the same file, whatever its name, as long as it lives: device and inode. */
   readonly identity: string;
 }

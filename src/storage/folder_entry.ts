@@ -41,3 +41,42 @@ export function checkRename(kind: EntryKind, from: string, to: string, there: En
     if (there !== undefined) checkFile(there, "rename", to);
   }
 }
+
+/** A file or a directory of a folder that is not a file system's. */
+export interface TreeNode<N> {
+  /** What it is. */
+  readonly kind: EntryKind;
+  /** The names in a directory. */
+  readonly names?: ReadonlyMap<string, N>;
+}
+
+/** The last segment of a path. */
+export function lastOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** What lies at a path below a directory ("": the directory itself); undefined when nothing does. Throws when what lies on the way is no directory. */
+export function findNode<N extends TreeNode<N>>(root: N, path: string, action: string): N | undefined {
+  if (path === "") return root;
+  let node: N | undefined = root;
+  for (let start = 0; start <= path.length;) {
+    if (node === undefined) return undefined;
+    checkDirectory(node.kind, action, path.slice(0, Math.max(0, start - 1)));
+    const end = path.indexOf("/", start);
+    node = node.names!.get(path.slice(start, end === -1 ? undefined : end));
+    start = end === -1 ? path.length + 1 : end + 1;
+  }
+  return node;
+}
+
+/** The directory at a path below another; throws when there is none. */
+export function needDirectory<N extends TreeNode<N>>(
+  root: N,
+  path: string,
+  action: string,
+): N & { readonly names: NonNullable<N["names"]> } {
+  const node = findNode(root, path, action);
+  if (node === undefined) failMissing(action, path);
+  checkDirectory(node.kind, action, path);
+  return node as N & { readonly names: NonNullable<N["names"]> };
+}

@@ -4,7 +4,7 @@
 // Bytes live in `MemoryFile`s, which outlive their names: an open file goes on when it is removed. Everything is durable as soon as it is done, for as long as the process lives.
 import { failType } from "../errors.ts";
 import type { EntryKind, FileFacts, Folder, FolderEntry, FolderFile } from "./folder.ts";
-import { checkDirectory, checkFile, checkRename, failEntry, failMissing } from "./folder_entry.ts";
+import { checkDirectory, checkFile, checkRename, failEntry, failMissing, findNode, lastOf, needDirectory } from "./folder_entry.ts";
 import { checkRange, failClosed, failReadOnly } from "./guard.ts";
 import { MemoryFile, MemoryStorage } from "./memory.ts";
 import { checkDirectoryPath, checkRelativePath, directoryOf } from "./relative_path.ts";
@@ -17,7 +17,7 @@ export interface FolderClock {
 }
 
 /**
- * A folder in memory, empty. Files are given the time of `clock` when they are made and written; without a clock it is always 1970, so that every file counts as old.
+ * A folder in memory, empty. Files are given the time of `clock` when they are made, written and renamed; without a clock it is always 1970, so that every file counts as old.
  *
  * INVALID_ARGUMENT for a clock without `now`.
  */
@@ -30,21 +30,26 @@ class Directory {
   readonly kind: EntryKind = "directory";
   readonly names = new Map<string, Directory | File>();
   readonly identity = new MemoryFile(undefined, "directory").identity;
-  constructor(public modifiedAt: number) {}
+  changedAt: number;
+  constructor(public modifiedAt: number) {
+    this.changedAt = modifiedAt;
+  }
 }
 
 class File {
   readonly kind: EntryKind = "file";
-  constructor(readonly bytes: MemoryFile, public modifiedAt: number) {}
+  readonly names?: never;
+  changedAt: number;
+  constructor(readonly bytes: MemoryFile, public modifiedAt: number) {
+    this.changedAt = modifiedAt;
+  }
 }
 
 function factsOf(node: Directory | File): FileFacts {
-  const { kind, modifiedAt } = node;
-  if (node instanceof Directory) return { kind, sizeBytes: 0, modifiedAt, identity: node.identity };
-  return { kind, sizeBytes: node.bytes.size, modifiedAt, identity: node.bytes.identity };
+  const { kind, modifiedAt, changedAt } = node;
+  if (node instanceof Directory) return { kind, sizeBytes: 0, modifiedAt, changedAt, identity: node.identity };
+  return { kind, sizeBytes: node.bytes.size, modifiedAt, changedAt, identity: node.bytes.identity };
 }
-
-const lastOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
 class MemoryFolder implements Folder {
   readonly name = "memory";
@@ -94,6 +99,7 @@ class MemoryFolder implements Folder {
     checkRename(node.kind, from, to, from === to ? undefined : target.names.get(lastOf(to))?.kind);
     this.#directory(directoryOf(from), "rename").names.delete(lastOf(from));
     target.names.set(lastOf(to), node);
+    node.changedAt = Math.max(node.changedAt, this.#clock.now());
   }
 
   async remove(path: string): Promise<boolean> {
@@ -139,23 +145,11 @@ class MemoryFolder implements Folder {
   }
 
   #find(path: string, action: string): Directory | File | undefined {
-    let node: Directory | File | undefined = this.#root;
-    if (path === "") return node;
-    let before = "";
-    for (const segment of path.split("/")) {
-      if (node === undefined) return undefined;
-      checkDirectory(node.kind, action, before);
-      node = (node as Directory).names.get(segment);
-      before = before === "" ? segment : `${before}/${segment}`;
-    }
-    return node;
+    return findNode<Directory | File>(this.#root, path, action);
   }
 
   #directory(path: string, action: string): Directory {
-    const node = this.#find(path, action);
-    if (node === undefined) failMissing(action, path);
-    checkDirectory(node.kind, action, path);
-    return node as Directory;
+    return needDirectory<Directory | File>(this.#root, path, action) as Directory;
   }
 }
 
@@ -190,6 +184,7 @@ class OpenMemoryFile implements FolderFile {
     if (this.#readOnly) failReadOnly("write", this.#name);
     this.#file.bytes.write(at, from);
     this.#file.modifiedAt = this.#clock.now();
+    this.#file.changedAt = Math.max(this.#file.changedAt, this.#file.modifiedAt);
   }
 
   async sync(): Promise<void> {

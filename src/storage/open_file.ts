@@ -39,10 +39,13 @@ export function kindOf(found: { isFile(): boolean; isDirectory(): boolean; isSym
 
 /** A stat as facts. */
 export function factsOf(stat: FolderStat): FileFacts {
+  const { mtimeNs, ctimeNs, birthtimeNs } = stat;
+  const times = [mtimeNs, ctimeNs, birthtimeNs].map((time) => Number(time ?? 0n) / 1e6);
   return {
     kind: kindOf(stat),
     sizeBytes: Number(stat.size),
-    modifiedAt: Number(stat.mtimeNs) / 1e6,
+    modifiedAt: times[0]!,
+    changedAt: Math.max(...times),
     identity: `${stat.dev}:${stat.ino}`,
   };
 }

@@ -72,6 +72,10 @@ export interface FolderStat extends FileStat {
   readonly mtimeMs: bigint;
   /** The same in nanoseconds. */
   readonly mtimeNs: bigint;
+  /** Last change of what is known of it, its name included, nanoseconds since 1970. */
+  readonly ctimeNs: bigint;
+  /** When it was made; 0 or something else, even a time to come, where that is not known. */
+  readonly birthtimeNs?: bigint;
 }
 
 /** A name that `readdir` has found. */

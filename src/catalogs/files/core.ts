@@ -2,12 +2,13 @@
 import { readArgument, takeOptions } from "../../arguments.ts";
 import { fail, failType } from "../../errors.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
+import type { Reader } from "../../manifest/read/reader.ts";
 import type { Transaction } from "../../manifest/transact/transaction.ts";
 import type { CommitReceipt } from "../../manifest/write/receipt.ts";
 import type { Folder } from "../../storage/folder.ts";
 import { type Environment, systemEnvironment } from "../../store/environment.ts";
 import { checkCatalogName, checkManifest, DEFAULT_NAME, openCatalog } from "../catalog.ts";
-import { type Desk, deskOf, type Pins } from "./desk.ts";
+import { type Desk, deskOf, type Pins, type Place } from "./desk.ts";
 import { checkParallel } from "./names.ts";
 import { checkAlgorithm, checkFolder, FILE_SET_OPTIONS, type FileSetOptions, PARALLEL } from "./options.ts";
 import { setRow } from "./rows.ts";
@@ -30,6 +31,8 @@ export class FileSetCore {
   readonly history: string;
   readonly #origin: string | undefined;
   readonly #environment: Environment;
+  /** The folder that it was over at the last look. */
+  #place: Place = "";
 
   private constructor(manifest: Manifest, folder: Folder, catalog: string, created: boolean, history: string, options: FileSetOptions) {
     this.manifest = manifest;
@@ -74,7 +77,16 @@ export class FileSetCore {
       },
     });
     setRow(manifest, name);
-    return new FileSetCore(manifest, folder, name, created, historyId, taken);
+    const core = new FileSetCore(manifest, folder, name, created, historyId, taken);
+    const dropped = core.desk.dropped(name, await core.place());
+    // What a writer shows is there: also when the file was put back to what it was.
+    if (!manifest.readOnly && dropped.shownBy(manifest, name) !== undefined) dropped.clear();
+    return core;
+  }
+
+  /** Looks which folder it is over. */
+  async place(): Promise<Place> {
+    return this.#place = await this.desk.settle(this.catalog, this.folder);
   }
 
   /** Readers of this catalog in this process. */
@@ -96,6 +108,17 @@ export class FileSetCore {
     return read(new FileSetState(view, this.catalog));
   }
 
+  /** SNAPSHOT_EXPIRED when a state shows a version, or the given one, that a prune of this process has dropped since: it is that of a handle that has not been refreshed. */
+  assertKept(view: Reader, action: string, version?: number): void {
+    if (!this.manifest.readOnly) return;
+    const dropped = this.desk.dropped(this.catalog, this.#place);
+    const gone = version === undefined ? dropped.shownBy(view, this.catalog) : dropped.has(version) ? version : undefined;
+    if (gone === undefined) return;
+    fail("SNAPSHOT_EXPIRED", `Cannot ${action}: version ${gone} was pruned since this handle was refreshed`, {
+      detail: { catalog: this.catalog, version: gone },
+    });
+  }
+
   /** Runs a transaction. */
   transact<T>(fn: (txn: Transaction) => T, signal?: AbortSignal): Promise<{ value: T; receipt: CommitReceipt }> {
     return this.manifest.transact(fn, {
@@ -108,7 +131,12 @@ export class FileSetCore {
   /** Runs a transaction that is durable when this resolves, whatever the durability mode. */
   readonly change = async <T>(fn: (txn: Transaction) => T): Promise<T> => {
     const { value } = await this.transact(fn);
-    if (this.manifest.durability().mode !== "sync") await this.manifest.sync();
+    await this.durable();
     return value;
   };
+
+  /** Resolves when everything that reads show by now is durable, whatever the durability mode. */
+  async durable(): Promise<void> {
+    if (this.manifest.durability().mode !== "sync") await this.manifest.sync();
+  }
 }

@@ -80,8 +80,8 @@ export class FileSetCatalog {
   }
 
   /**
-   * Opens a catalog of a manifest, and makes it when it is missing. The folder is not looked at. CATALOG_MISMATCH when the name is a catalog of another kind; NOT_FOUND when it is not to be made, or the manifest is only read;
-   * NAME_INVALID; INVALID_ARGUMENT; CORRUPT_RECORD when a salvage has lost the catalog's own row; what a commit may reject with.
+   * Opens a catalog of a manifest, and makes it when it is missing. Of the folder it is looked at which one it is; it need not exist yet. CATALOG_MISMATCH when the name is a catalog of another kind; NOT_FOUND when it is not to be made, or the manifest is only read;
+   * NAME_INVALID; INVALID_ARGUMENT; CORRUPT_RECORD when a salvage has lost the catalog's own row; what a commit may reject with; what the folder throws.
    */
   static async open(manifest: Manifest, folder: Folder, options: FileSetOptions = {}): Promise<FileSetCatalog> {
     return new FileSetCatalog(await FileSetCore.open(manifest, folder, options));
@@ -146,7 +146,8 @@ export class FileSetCatalog {
     const taken = takeChanges(changes, action);
     const work = takeCommit(options, this.#core.parallel, action);
     this.#core.assertWritable(action);
-    const prepared = new PreparedCommit({ ...work, core: this.#core, changes: taken });
+    const place = taken.set.length === 0 ? "" : await this.#core.place();
+    const prepared = new PreparedCommit({ ...work, core: this.#core, changes: taken, place });
     try {
       await prepared.run();
       return prepared;
@@ -176,14 +177,15 @@ export class FileSetCatalog {
   }
 
   /**
-   * Holds a version, the newest unless another is asked for: it stays as it is, and its files stay, until it is closed. That holds for prunes of this process; for one that outlives the process take a `pin`. NOT_FOUND when there
-   * is no such version, or none at all.
+   * Holds a version, the newest unless another is asked for: it stays as it is, and its files stay, until it is closed. That holds for prunes of this process, whichever handle of the manifest reads and whichever prunes; for one
+   * that outlives the process, or a prune of another one, take a `pin`. NOT_FOUND when there is no such version, or none at all; SNAPSHOT_EXPIRED when the manifest was opened for reading and the version was pruned since: `refresh` it.
    */
   read(version?: number): FileSetVersion {
     const core = this.#core; // who holds a version holds the desk where that is known
     const view = this.manifest.read();
     try {
       const { info } = new FileSetState(view, this.name).version(version);
+      core.assertKept(view, "read a version", info.version);
       core.pins.versions.add(info.version);
       return new FileSetVersion(view, this.name, info, () => {
         view.close();
@@ -195,12 +197,13 @@ export class FileSetCatalog {
     }
   }
 
-  /** Holds the newest durable state with all its versions, as `read` holds one. */
+  /** Holds the newest state with all its versions, as `read` holds one. SNAPSHOT_EXPIRED when the manifest was opened for reading and one of them was pruned since: `refresh` it. */
   state(): FileSetState {
     const core = this.#core;
     const view = this.manifest.read();
     try {
       const { current } = setRow(view, this.name);
+      core.assertKept(view, "read a file set");
       core.pins.states.add(current);
       core.pins.views.add(view);
       return new FileSetState(view, this.name, () => {
@@ -269,7 +272,7 @@ export class FileSetCatalog {
 
   /**
    * Looks at stored files: whether each is there, of its size, and with level "digest" of its contents. Damage of files never throws: the report names each file, and the names that stand for it. The files stay while it runs.
-   * NOT_FOUND for a version that there is not; ABORTED; CALLBACK_FAILED.
+   * NOT_FOUND for a version that there is not; SNAPSHOT_EXPIRED as for `read` and `state`; ABORTED; CALLBACK_FAILED.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     const action = "verify files";
@@ -278,6 +281,7 @@ export class FileSetCatalog {
     using view = this.manifest.read();
     const info = version === undefined ? undefined : new FileSetState(view, this.name).version(version).info;
     const { current } = setRow(view, this.name);
+    this.#core.assertKept(view, action, info?.version);
     if (info === undefined) states.add(current);
     else versions.add(info.version);
     views.add(view);
@@ -308,7 +312,15 @@ export class FileSetCatalog {
     const work = takeWork(options, this.#core.parallel, action);
     this.#core.assertWritable(action);
     if (keep === 0) {
-      return { dropped: [], pinned: [], deleted: 0, bytes: 0, failed: [], remaining: setRow(this.manifest, this.name).condemned };
+      return {
+        dropped: [],
+        pinned: [],
+        deleted: 0,
+        bytes: 0,
+        failed: [],
+        remaining: setRow(this.manifest, this.name).condemned,
+        shared: 0,
+      };
     }
     return await this.#core.desk.inTurn(() => new Prune({ ...work, core: this.#core, keep }).run());
   }

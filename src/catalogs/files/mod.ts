@@ -27,6 +27,7 @@ export type { ChangedFile, FileSetDiff } from "./diff.ts";
 export { FILE_KINDS, type FileKind } from "./names.ts";
 export type { CommitVersionOptions, FileSetOptions, FileWorkOptions, OrphanOptions, VerifyOptions } from "./options.ts";
 export type { KeptFile, OrphanRemoval } from "./orphan_removal.ts";
+export type { NestedKind, NestedStore } from "./nested_stores.ts";
 export type { OrphanFile, OrphanReport, UnsafeName } from "./orphans.ts";
 export { FileSetPin, type PinInfo, type PinRequest } from "./pins.ts";
 export { PreparedCommit } from "./prepare.ts";

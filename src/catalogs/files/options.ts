@@ -52,7 +52,7 @@ export interface VerifyOptions extends FileWorkOptions {
 
 /** How to look for orphans. */
 export interface OrphanOptions {
-  /** How long a file must not have been written to: somebody may be about to commit a younger one. Milliseconds. Default: a day. */
+  /** How long a file must have been there, and not have been written to: somebody may be about to commit a younger one. Milliseconds. Default: a day. */
   minAgeMs?: number;
   /** Files that belong to somebody else: those for which it returns true are left out. */
   ignore?: (path: string) => boolean;

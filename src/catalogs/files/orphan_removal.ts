@@ -6,7 +6,9 @@ import { failType, isManifestError, ManifestError } from "../../errors.ts";
 import { takeOptions } from "../../arguments.ts";
 import { checkRelativePath, directoryOf } from "../../storage/relative_path.ts";
 import { checkFileSet } from "./check.ts";
+import { fileKey } from "./desk.ts";
 import { checkWhole } from "./names.ts";
+import { NestedStores } from "./nested_stores.ts";
 import { type OrphanFile, OrphanJudge, type OrphanReport, type OrphanSearch, type Standing } from "./orphans.ts";
 import type { Work } from "./options.ts";
 import { runAll } from "./pool.ts";
@@ -20,7 +22,7 @@ const ACTION = "delete orphans";
 export interface KeptFile {
   /** Its path. */
   readonly path: string;
-  /** ORPHANS_REFUSED with the reason in `detail.reason` ("named", "young", "changed", "manifest", "ignored", "not-a-file"), or the error of the folder. */
+  /** ORPHANS_REFUSED with the reason in `detail.reason` ("named", "young", "changed", "manifest", "nested", "ignored", "not-a-file"), or the error of the folder. */
   readonly error: ManifestError;
 }
 
@@ -61,7 +63,7 @@ export function takeReport(report: OrphanReport): { orphans: OrphanFile[]; minAg
   return { orphans, minAgeMs };
 }
 
-type Reason = "empty" | "damaged" | "foreign" | Exclude<Standing, "orphan"> | "changed" | "not-a-file";
+type Reason = "empty" | "damaged" | "foreign" | Exclude<Standing, "orphan"> | "changed" | "nested" | "not-a-file";
 
 const WHY: Readonly<Record<Reason, string>> = {
   "empty": "the catalog names no file at all",
@@ -72,6 +74,7 @@ const WHY: Readonly<Record<Reason, string>> = {
   "manifest": "the file is a manifest",
   "ignored": "the file is to be ignored",
   "changed": "the file has changed",
+  "nested": "the file is part of a backup, or of another manifest's or file set's folder",
   "not-a-file": "it is no file any more",
 };
 
@@ -98,9 +101,13 @@ async function checkTrust({ core: { manifest, catalog, history } }: Removal): Pr
 
 /** Deletes the orphans of a report. */
 export async function removeOrphans(removal: Removal): Promise<OrphanRemoval> {
-  const { core: { folder, desk }, orphans, parallel, signal, onProgress } = removal;
+  const { core, orphans, parallel, signal, onProgress } = removal;
+  const { folder, desk } = core;
+  // What names a file no more must not name it again behind a crash.
+  await core.durable();
   await checkTrust(removal);
-  const judge = new OrphanJudge(removal);
+  const judge = await OrphanJudge.make(removal);
+  const stores = new NestedStores(folder, judge.place, (path) => judge.names(path));
   const refused: KeptFile[] = [], failed: KeptFile[] = [];
   const directories = new Set<string>();
   let deleted = 0, bytes = 0, gone = 0, files = 0;
@@ -113,16 +120,17 @@ export async function removeOrphans(removal: Removal): Promise<OrphanRemoval> {
     };
     if (facts.kind !== "file") refuse("not-a-file");
     if (facts.identity !== file.identity || facts.sizeBytes !== file.sizeBytes || facts.modifiedAt !== file.modifiedAt) refuse("changed");
+    if (await stores.around(path) !== undefined) refuse("nested");
     const standing = await judge.judge(path, facts);
     if (standing !== "orphan") refuse(standing);
     // Nobody comes between this look and the mark, and who comes behind the mark does not take the file.
     if (judge.names(path)) refuse("named");
-    const folded = foldPath(path);
-    desk.deleting.add(folded);
+    const key = fileKey(judge.place, foldPath(path));
+    desk.deleting.add(key);
     try {
       return await folder.remove(path);
     } finally {
-      desk.deleting.delete(folded);
+      desk.deleting.delete(key);
     }
   };
   const work = async (file: OrphanFile): Promise<void> => {

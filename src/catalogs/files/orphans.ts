@@ -1,19 +1,23 @@
 // Orphans: files in the folder that nothing of the catalog names. Listed here, and nothing else; deleting them is orphan_removal.ts.
 //
 // A file is no orphan when
-// - a kept version of any file set of this manifest names it, under any spelling that a file system may take for the same; or it is condemned, so that a prune deletes it;
+// - a kept version of any file set of this manifest names it, under any spelling that a file system may take for the same, unless that set is known to be over another folder; or it is condemned, so that a prune deletes it;
+// - an LSM catalog of this manifest names a file of its name: such a catalog has no folder;
 // - a commit of this process has it in hand;
-// - it is younger than the limit: somebody may be about to commit it;
-// - it is a manifest, or the lock of one;
+// - it is younger than the limit, by its last write or by when it was put there: somebody may be about to commit it;
+// - it is a manifest, or the lock of one, or part of a store of somebody else (nested_stores.ts);
 // - the caller says so.
 // Links are never followed and never orphans. Names that no catalog can hold are told apart: nothing here ever takes them for paths.
-import { isManifestError } from "../../errors.ts";
-import { CLAIMS_ENDING, isManifestHead, LOCK_ENDING, MANIFEST_HEAD } from "../../manifest/own_files.ts";
+import { CLAIMS_ENDING, LOCK_ENDING } from "../../manifest/own_files.ts";
 import type { FileFacts } from "../../storage/folder.ts";
 import { whyNotRelative } from "../../storage/relative_path.ts";
 import { listCatalogs } from "../catalog.ts";
+import { lsmObsolete, lsmSsts } from "../lsm/tables.ts";
 import type { FileSetCore } from "./core.ts";
+import { fileKey, type Place } from "./desk.ts";
 import { checkAborted } from "./digest.ts";
+import { neighboursOf } from "./neighbours.ts";
+import { holdsManifest, joined, type NestedStore, NestedStores } from "./nested_stores.ts";
 import { unlessMissing } from "./prune.ts";
 import { condemnedFiles, foldPath, pathOf, storedFiles } from "./tables.ts";
 
@@ -45,7 +49,7 @@ export interface UnsafeName {
 export interface OrphanReport {
   /** When the folder was looked at, milliseconds since 1970. */
   readonly takenAt: number;
-  /** How long a file must not have been written to. */
+  /** How long a file must have been there, and not have been written to. */
   readonly minAgeMs: number;
   /** The orphans, by path. */
   readonly orphans: readonly OrphanFile[];
@@ -59,6 +63,8 @@ export interface OrphanReport {
   readonly manifests: number;
   /** How many files `ignore` has taken out. */
   readonly ignored: number;
+  /** Backups, directories of other manifests and folders of other file sets in the folder, by directory: nothing in them was looked at. */
+  readonly skipped: readonly NestedStore[];
   /** Symbolic links; none was followed. */
   readonly links: readonly string[];
   /** What is neither file nor directory nor link. */
@@ -85,40 +91,70 @@ function loosely(path: string): string {
 
 const PLAIN = /^[\x20-\x7e]*$/;
 
-/** Says what files are to the file sets of a manifest. */
-export class OrphanJudge {
-  readonly #search: OrphanSearch;
-  /** Paths beyond ASCII that are stored or condemned, loosely, as of a sequence. */
-  #loose: { readonly sequence: number; readonly paths: ReadonlySet<string> } | undefined;
+/** What catalogs name, as of a sequence, each spelling loosely. */
+interface LooseNames {
+  readonly sequence: number;
+  readonly paths: ReadonlySet<string>;
+  readonly names: ReadonlySet<string>;
+}
 
-  constructor(search: OrphanSearch) {
+/** Says what files are to the catalogs of a manifest. */
+export class OrphanJudge {
+  /** Which folder it is about. */
+  readonly place: Place;
+  readonly #search: OrphanSearch;
+  /** What is compared otherwise than by look-ups, loosely, as of a sequence: paths beyond ASCII that are stored or condemned, and names of files of LSM catalogs. */
+  #loose: LooseNames | undefined;
+
+  private constructor(search: OrphanSearch, place: Place) {
     this.#search = search;
+    this.place = place;
+  }
+
+  /** One for the folder of a search, as it is now. */
+  static async make(search: OrphanSearch): Promise<OrphanJudge> {
+    await search.core.desk.settleOthers(search.core.catalog);
+    return new OrphanJudge(search, await search.core.place());
   }
 
   /** Whether something names a path now. */
   names(path: string): boolean {
     const { manifest, desk } = this.#search.core;
     const folded = foldPath(path);
-    if (desk.inHand.has(folded) || desk.deleting.has(folded)) return true;
-    for (const { name, kind } of listCatalogs(manifest)) {
-      if (kind === "files" && (manifest.has(storedFiles, [name, folded]) || manifest.has(condemnedFiles, [name, folded]))) return true;
+    const key = fileKey(this.place, folded);
+    if (desk.inHand.has(key) || desk.deleting.has(key)) return true;
+    for (const name of this.#fileSets()) {
+      if (manifest.has(storedFiles, [name, folded]) || manifest.has(condemnedFiles, [name, folded])) return true;
     }
-    return this.#loosePaths().has(loosely(path));
+    const { paths, names } = this.#looseNames();
+    const loose = loosely(path);
+    return paths.has(loose) || names.has(loose) || names.has(loose.slice(loose.lastIndexOf("/") + 1));
   }
 
-  #loosePaths(): ReadonlySet<string> {
+  /** The file sets whose files may be in the folder. */
+  #fileSets(): string[] {
+    const { core } = this.#search;
+    return [core.catalog, ...neighboursOf(core, this.place).map(({ name }) => name)];
+  }
+
+  #looseNames(): LooseNames {
     const { manifest } = this.#search.core;
     const sequence = manifest.latestChangeSequence();
-    if (this.#loose?.sequence !== sequence) {
-      const paths = new Set<string>();
+    if (this.#loose?.sequence === sequence) return this.#loose;
+    const paths = new Set<string>(), names = new Set<string>();
+    for (const catalog of this.#fileSets()) {
       for (const table of [storedFiles, condemnedFiles]) {
-        for (const [[, folded], row] of manifest.range(table as typeof condemnedFiles)) {
+        for (const [[, folded], row] of manifest.range(table as typeof condemnedFiles, { prefix: [catalog] })) {
           if (!PLAIN.test(folded)) paths.add(loosely(pathOf(folded, row)));
         }
       }
-      this.#loose = { sequence, paths };
     }
-    return this.#loose.paths;
+    for (const { name, kind } of listCatalogs(manifest)) {
+      if (kind !== "lsm") continue;
+      for (const { fileName } of manifest.values(lsmSsts, { prefix: [name] })) if (fileName !== undefined) names.add(loosely(fileName));
+      for (const { fileName } of manifest.values(lsmObsolete, { prefix: [name] })) if (fileName !== undefined) names.add(loosely(fileName));
+    }
+    return this.#loose = { sequence, paths, names };
   }
 
   /** What a regular file is. */
@@ -130,33 +166,21 @@ export class OrphanJudge {
       return "manifest";
     }
     // Some file systems round times up: a limit of 0 is none.
-    return minAgeMs > 0 && core.now() - facts.modifiedAt < minAgeMs ? "young" : "orphan";
+    return minAgeMs > 0 && core.now() - facts.changedAt < minAgeMs ? "young" : "orphan";
   }
 
   /** Whether a manifest lies under a path. */
-  async isManifest(path: string): Promise<boolean> {
-    const { folder } = this.#search.core;
-    if (whyNotRelative(path) !== undefined) return false;
-    let file;
-    try {
-      file = await folder.open(path);
-    } catch (error) {
-      if (isManifestError(error) && (error.code === "NOT_FOUND" || error.code === "NOT_A_REGULAR_FILE")) return false;
-      throw error;
-    }
-    try {
-      const head = new Uint8Array(MANIFEST_HEAD);
-      return isManifestHead(head.subarray(0, await file.read(0, head)));
-    } finally {
-      await file.close();
-    }
+  isManifest(path: string): Promise<boolean> {
+    return holdsManifest(this.#search.core.folder, path);
   }
 }
 
 /** Lists the orphans of a folder. Nothing is changed. */
 export async function findOrphans(search: OrphanSearch): Promise<OrphanReport> {
   const { core: { folder, now }, minAgeMs, signal } = search;
-  const judge = new OrphanJudge(search);
+  const judge = await OrphanJudge.make(search);
+  const stores = new NestedStores(folder, judge.place, (path) => judge.names(path));
+  const skipped: NestedStore[] = [];
   const takenAt = now();
   const files: Record<Standing, OrphanFile[]> = { orphan: [], young: [], named: [], manifest: [], ignored: [] };
   const links: string[] = [], special: string[] = [], unsafe: UnsafeName[] = [];
@@ -165,9 +189,13 @@ export async function findOrphans(search: OrphanSearch): Promise<OrphanReport> {
     checkAborted(signal, ACTION);
     const at = directory;
     // A directory that goes while the folder is walked holds no orphans any more.
-    for (const { name, kind } of await unlessMissing(() => folder.list(at)) ?? []) {
+    const entries = await unlessMissing(() => folder.list(at)) ?? [];
+    const store = await stores.kindOf(at, entries);
+    if (store !== undefined) skipped.push({ directory: at, kind: store });
+    for (const { name, kind } of entries) {
       checkAborted(signal, ACTION);
-      const path = at === "" ? name : `${at}/${name}`;
+      if (store !== undefined && NestedStores.holds(store, name)) continue;
+      const path = joined(at, name);
       const why = name.includes("/") ? "it holds a separator" : whyNotRelative(path);
       if (why !== undefined) unsafe.push({ directory: at, name, why });
       else if (kind === "link") links.push(path);
@@ -193,6 +221,7 @@ export async function findOrphans(search: OrphanSearch): Promise<OrphanReport> {
     named: files.named.length,
     manifests: files.manifest.length,
     ignored: files.ignored.length,
+    skipped: skipped.sort((a, b) => a.directory < b.directory ? -1 : 1),
     links: links.sort(),
     special: special.sort(),
     unsafe,

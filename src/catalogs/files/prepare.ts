@@ -13,6 +13,7 @@ import type { FileFacts } from "../../storage/folder.ts";
 import { directoryOf } from "../../storage/relative_path.ts";
 import type { TakenChanges } from "./changes.ts";
 import type { FileSetCore } from "./core.ts";
+import { fileKey, type Place } from "./desk.ts";
 import { checkAborted, digestFile, failChanged, sameFacts } from "./digest.ts";
 import type { Work } from "./options.ts";
 import { checkTransaction } from "./names.ts";
@@ -30,6 +31,8 @@ export interface Preparation extends Work {
   readonly changes: TakenChanges;
   readonly version: number | undefined;
   readonly expectedVersion: number | undefined;
+  /** Which folder the files are in. */
+  readonly place: Place;
 }
 
 /**
@@ -50,9 +53,13 @@ export class PreparedCommit {
     this.#paths = [...new Set(preparation.changes.set.map(({ path }) => path))];
     const { desk } = preparation.core;
     for (const path of this.#paths) {
-      if (desk.deleting.has(foldPath(path))) failCondemned(path);
+      if (desk.deleting.has(this.#key(path))) failCondemned(path);
     }
-    for (const path of this.#paths) desk.inHand.add(foldPath(path));
+    for (const path of this.#paths) desk.inHand.add(this.#key(path));
+  }
+
+  #key(path: string): string {
+    return fileKey(this.#preparation.place, foldPath(path));
   }
 
   /**
@@ -148,7 +155,7 @@ export class PreparedCommit {
     if (this.#disposed) return;
     this.#disposed = true;
     // Whoever deletes looks at what is applied: a commit that is done names its files by now.
-    for (const path of this.#paths) this.#preparation.core.desk.inHand.remove(foldPath(path));
+    for (const path of this.#paths) this.#preparation.core.desk.inHand.remove(this.#key(path));
   }
 
   /** The same as `dispose`. */

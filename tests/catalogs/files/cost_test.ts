@@ -16,7 +16,7 @@ export class EmptyFiles {
   readonly folder: Folder;
 
   constructor() {
-    const facts = (path: string): FileFacts => ({ kind: "file", sizeBytes: 0, modifiedAt: 0, identity: path });
+    const facts = (path: string): FileFacts => ({ kind: "file", sizeBytes: 0, modifiedAt: 0, changedAt: 0, identity: path });
     const count = <T>(value: T): Promise<T> => {
       this.calls++;
       return Promise.resolve(value);

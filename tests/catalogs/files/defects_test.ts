@@ -96,6 +96,7 @@ test("defect 3: files and the directories that lead to them are synced before th
     onProgress: () => assertEquals(place.manifest.latestChangeSequence(), before),
   });
   assertEquals(log, [
+    "look ", // which folder it is
     ...["look d/e/a", "look b"],
     ...["read d/e/a", "sync d/e/a", "close d/e/a", "read b", "sync b", "close b"],
     ...["directory d/e", "directory d", "directory ."],

@@ -137,7 +137,7 @@ test("file set: a version that is read keeps its files until it is let go: defer
   const reading = place.catalog.read(1);
   await place.commit({ a: "a2" });
   await place.commit({ a: "a3" });
-  assertEquals(await place.catalog.prune(1), { dropped: [2], pinned: [1], deleted: 1, bytes: 2, failed: [], remaining: 0 });
+  assertEquals(await place.catalog.prune(1), { dropped: [2], pinned: [1], deleted: 1, bytes: 2, failed: [], shared: 0, remaining: 0 });
   assertEquals(await filesIn(place.folder), ["a1", "a3", "b1"]);
   assertEquals([...reading.entries()].map(({ path }) => path), ["a1", "b1"]);
   reading.close();

@@ -61,7 +61,9 @@ export function data(name: string, path: string): SetFile {
   return { kind: "data", name, path };
 }
 
-/** A manifest and a folder. */
+let places = 0;
+
+/** A manifest and a folder. No two have manifests of one file id. */
 export class Place {
   medium: Medium = new Medium();
   readonly clock: StandingClock = new StandingClock();
@@ -74,7 +76,7 @@ export class Place {
   /** Over a folder in memory unless another is given. */
   constructor(folder?: (clock: StandingClock) => Folder, options: FileSetOptions = {}) {
     this.folder = folder === undefined ? memoryFolder(this.clock) : folder(this.clock);
-    this.environment = { ...testEnvironment(1), now: this.clock.now };
+    this.environment = { ...testEnvironment(++places), now: this.clock.now };
     this.#options = options;
   }
 

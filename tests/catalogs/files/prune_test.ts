@@ -1,7 +1,7 @@
 // Prunes: which versions go and which stay, readers that come meanwhile, interruptions, many changes.
 import { assert, assertEquals } from "@std/assert";
 import { Manifest } from "../../../mod.ts";
-import { FileSetCatalog, memoryFolder, type SetFile } from "../../../src/catalogs/files/mod.ts";
+import { FileSetCatalog, type Folder, memoryFolder, type SetFile } from "../../../src/catalogs/files/mod.ts";
 import { fileDrops } from "../../../src/catalogs/files/tables.ts";
 import { fail } from "../../../src/errors.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
@@ -12,7 +12,7 @@ import { test } from "../../support/harness.ts";
 import { altered, data, filesIn, Place, putFile, StandingClock } from "./parts.ts";
 
 const WHOLE = { ok: true, problems: [] };
-const NOTHING = { dropped: [], pinned: [], deleted: 0, bytes: 0, failed: [], remaining: 0 };
+const NOTHING = { dropped: [], pinned: [], deleted: 0, bytes: 0, failed: [], shared: 0, remaining: 0 };
 
 test("prune: 0 does nothing, as in the original; keeping all or more does nothing either", async () => {
   const place = await Place.open();
@@ -39,7 +39,11 @@ test("prune: a state that is held keeps every version of it, a verification thos
   assertEquals((await place.catalog.prune(1)).dropped, [4]); // newer than the state
   state.close();
   let pruning: Promise<unknown> = Promise.resolve();
-  const report = await place.catalog.verify({
+  const open: Folder["open"] = async (path) => {
+    await pruning;
+    return await place.folder.open(path);
+  };
+  const report = await (await place.over(altered(place.folder, { open }))).verify({
     parallel: 1,
     onProgress: ({ files }) => {
       if (files === 1) pruning = place.catalog.prune(1);

@@ -1,12 +1,12 @@
 // Reading versions: names by kind and order, states that stay, handles that were closed, manifests that are only read.
 import { assert, assertEquals } from "@std/assert";
 import { Manifest } from "../../../mod.ts";
-import { FILE_KINDS, FileSetCatalog } from "../../../src/catalogs/files/mod.ts";
+import { FILE_KINDS, FileSetCatalog, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { FileSetState } from "../../../src/catalogs/files/state.ts";
-import { MemoryStorage } from "../../../src/storage/memory.ts";
-import { codeOf } from "../../manifest/open_manifest.ts";
+import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
+import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
 import { test } from "../../support/harness.ts";
-import { data, Place, putFile } from "./parts.ts";
+import { data, fileBytes, Place, putFile } from "./parts.ts";
 
 test("read: the six kinds of the original and any other, in the order of their bytes; files once each", async () => {
   const place = await Place.open();
@@ -125,6 +125,54 @@ test("read: of a manifest that is only read everything is read and verified, not
   assertEquals((await place.catalog.prune(1)).pinned, [1]);
   assertEquals(version.get("data", "a")!.path, "a1");
   assertEquals(await codeOf(() => FileSetCatalog.open(reading, place.folder, { name: "new" })), "NOT_FOUND");
+  await reading.close();
+  await place.manifest.close();
+});
+
+test("read: a handle that was not refreshed hands out no version that a prune of this process has dropped", async () => {
+  const place = await Place.open();
+  for (const path of ["a1", "a2", "a3", "a4", "a5"]) await place.commit({ a: path });
+  const { environment } = place;
+  const reading = await Manifest.open(new MemoryStorage(place.medium.file, { readOnly: true }), { readOnly: true, environment });
+  const catalog = await FileSetCatalog.open(reading, place.folder, { environment });
+  const pin = await place.catalog.pin({ owner: "me", version: 3, ttlMs: 1000 });
+  const before = catalog.read(2); // a reader that came in time
+  const report = await place.catalog.prune(1);
+  assertEquals([report.dropped, report.pinned], [[1, 4], [2, 3]]);
+  // The state is an old one: it shows all five. What is there is handed out, what is gone is an error.
+  assertEquals(catalog.versions().map(({ version }) => version), [1, 2, 3, 4, 5]);
+  for (const version of [1, 4]) {
+    for (const call of [() => catalog.read(version), () => catalog.verify({ version })]) {
+      const { code, detail, retryable } = await errorOf(call);
+      assertEquals([code, detail, retryable], ["SNAPSHOT_EXPIRED", { catalog: "default", version }, true]);
+    }
+  }
+  for (const version of [2, 3, 5]) {
+    using held = catalog.read(version);
+    assertEquals((await fileBytes(place.folder, held.get("data", "a")!.path)).length, 2);
+    assertEquals((await catalog.verify({ version })).ok, true);
+  }
+  for (const call of [() => catalog.state(), () => catalog.verify()]) assertEquals(await codeOf(call), "SNAPSHOT_EXPIRED");
+  before.close();
+  await pin.release();
+  assertEquals((await place.catalog.prune(1)).dropped, [2, 3]);
+  assertEquals(await codeOf(() => catalog.read(3)), "SNAPSHOT_EXPIRED");
+  await reading.refresh();
+  assertEquals(await codeOf(() => catalog.read(3)), "NOT_FOUND");
+  assertEquals((await catalog.verify()).files, 1);
+  catalog.state().close();
+  // A copy over a copy of the folder goes its own way, though its file id is the same.
+  const other = memoryFolder();
+  for (const path of ["b1", "b2"]) await putFile(other, path, path);
+  const copy = await Manifest.open(new MemoryStorage(new MemoryFile(place.medium.file.bytes())), { environment, idleCheckpoint: 0 });
+  const its = await FileSetCatalog.open(copy, other, { environment });
+  assertEquals(copy.fileId, place.manifest.fileId);
+  for (const path of ["b1", "b2"]) await its.commit({ set: [data("a", path)] });
+  await place.commit({ a: "a6" });
+  await place.commit({ a: "a7" });
+  await place.catalog.prune(1);
+  assertEquals(its.read(6).number, 6);
+  await copy.close();
   await reading.close();
   await place.manifest.close();
 });

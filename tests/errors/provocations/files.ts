@@ -1,10 +1,12 @@
 // Errors of file sets.
-import type { Manifest } from "../../../mod.ts";
+import { Manifest } from "../../../mod.ts";
 import { FileSetCatalog, type FileSetOptions, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { condemnedFiles, fileSets, storedFiles } from "../../../src/catalogs/files/tables.ts";
 import { fail } from "../../../src/errors.ts";
+import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
 import { altered } from "../../catalogs/files/parts.ts";
-import { on, type Provocation, type Provocations } from "./provocation.ts";
+import { errorOf } from "../../manifest/open_manifest.ts";
+import { on, options, type Provocation, type Provocations } from "./provocation.ts";
 
 interface Given {
   readonly manifest: Manifest;
@@ -44,7 +46,7 @@ async function changing({ manifest, folder }: Given, change: () => Promise<unkno
   await put(folder, "b");
   let looks = 0;
   const facts = async (path: string): ReturnType<Folder["facts"]> => {
-    if (++looks === 2) await change();
+    if (path === "b" && ++looks === 2) await change();
     return await folder.facts(path);
   };
   await (await FileSetCatalog.open(manifest, altered(folder, { facts }))).commit(set("b"));
@@ -108,6 +110,26 @@ export const FILES: Provocations = {
       await catalog.commit(set("b"));
       await manifest.transact((txn) => void prepared.stage(txn));
     }),
+  ],
+  SNAPSHOT_EXPIRED: [
+    {
+      what: "a version that was pruned since the handle that reads was refreshed",
+      provoke: async () => {
+        const file = new MemoryFile();
+        const writer = await Manifest.open(new MemoryStorage(file), options({ create: true }));
+        const folder = memoryFolder();
+        const catalog = await FileSetCatalog.open(writer, folder);
+        await catalog.commit({});
+        const reader = await Manifest.open(new MemoryStorage(file, { readOnly: true }), options({ readOnly: true }));
+        const reading = await FileSetCatalog.open(reader, folder);
+        await catalog.commit({});
+        await catalog.prune(1);
+        const error = await errorOf(() => reading.read(1));
+        await reader.close();
+        await writer.close();
+        return error;
+      },
+    },
   ],
   OBJECT_CONDEMNED: [
     within("a file that a prune is to delete", async ({ manifest, catalog, folder }) => {

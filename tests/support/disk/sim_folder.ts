@@ -3,7 +3,16 @@
 // It passes the suite of folders. Every call that changes or syncs something is in its log, with the number of calls that a disk beside it had answered by then: so both have one order (sim_machine.ts).
 // deno-lint-ignore-file require-await
 import type { FileFacts, Folder, FolderEntry, FolderFile } from "../../../src/storage/folder.ts";
-import { checkDirectory, checkFile, checkRename, failEntry, failMissing } from "../../../src/storage/folder_entry.ts";
+import {
+  checkDirectory,
+  checkFile,
+  checkRename,
+  failEntry,
+  failMissing,
+  findNode,
+  lastOf,
+  needDirectory,
+} from "../../../src/storage/folder_entry.ts";
 import { checkRange, failClosed, failReadOnly } from "../../../src/storage/guard.ts";
 import { checkDirectoryPath, checkRelativePath, directoryOf } from "../../../src/storage/relative_path.ts";
 import type { Durability } from "../../../src/storage/storage.ts";
@@ -22,22 +31,24 @@ export interface SimFolderOptions {
 
 interface FileNode extends NodeRef {
   readonly kind: "file";
+  readonly names?: never;
   /** With room behind `size`; of a state when `shared`: copied before it is written. */
   bytes: Uint8Array;
   shared: boolean;
   size: number;
   modifiedAt: number;
+  changedAt: number;
 }
 
 interface DirectoryNode extends NodeRef {
   readonly kind: "directory";
   readonly names: Map<string, Node>;
   modifiedAt: number;
+  changedAt: number;
 }
 
 type Node = FileNode | DirectoryNode;
 
-const lastOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 const refOf = ({ id, kind }: NodeRef): NodeRef => ({ id, kind });
 let folders = 0;
 
@@ -62,11 +73,11 @@ export class SimFolder implements Folder {
       if (node !== undefined) return node;
       if (ref.kind === "file") {
         const { bytes, modifiedAt } = start.file(ref.id);
-        node = { id: ref.id, kind: "file", bytes, shared: true, size: bytes.length, modifiedAt };
+        node = { id: ref.id, kind: "file", bytes, shared: true, size: bytes.length, modifiedAt, changedAt: modifiedAt };
         known.set(ref.id, node);
         return node;
       }
-      const directory: DirectoryNode = { id: ref.id, kind: "directory", names: new Map(), modifiedAt: 0 };
+      const directory: DirectoryNode = { id: ref.id, kind: "directory", names: new Map(), modifiedAt: 0, changedAt: 0 };
       known.set(ref.id, directory);
       for (const [name, to] of start.names(ref.id)) directory.names.set(name, live(to));
       return directory;
@@ -126,7 +137,16 @@ export class SimFolder implements Folder {
     checkRelativePath(path, "create");
     const directory = this.#directory(directoryOf(path), "create");
     if (directory.names.has(lastOf(path))) failEntry("EXISTS", "create", path, "the file exists");
-    const node: FileNode = { id: this.#next++, kind: "file", bytes: new Uint8Array(0), shared: true, size: 0, modifiedAt: this.#now() };
+    const now = this.#now();
+    const node: FileNode = {
+      id: this.#next++,
+      kind: "file",
+      bytes: new Uint8Array(0),
+      shared: true,
+      size: 0,
+      modifiedAt: now,
+      changedAt: now,
+    };
     this.#setNames(directory, [[lastOf(path), node]]);
     return new OpenSimFile(this, node, path, false);
   }
@@ -140,6 +160,7 @@ export class SimFolder implements Folder {
     const target = this.#directory(directoryOf(to), "rename");
     checkRename(node.kind, from, to, from === to ? undefined : target.names.get(lastOf(to))?.kind);
     if (from === to) return;
+    node.changedAt = Math.max(node.changedAt, this.#now());
     if (source === target) return this.#setNames(source, [[lastOf(from), undefined], [lastOf(to), node]]);
     this.#setNames(target, [[lastOf(to), node]]);
     this.#setNames(source, [[lastOf(from), undefined]]);
@@ -161,7 +182,9 @@ export class SimFolder implements Folder {
     const found = parent.names.get(lastOf(directory));
     if (found?.kind === "directory") return;
     if (found !== undefined) failEntry("EXISTS", "make directory", directory, "something else is there");
-    this.#setNames(parent, [[lastOf(directory), { id: this.#next++, kind: "directory", names: new Map(), modifiedAt: this.#now() }]]);
+    const now = this.#now();
+    const node: DirectoryNode = { id: this.#next++, kind: "directory", names: new Map(), modifiedAt: now, changedAt: now };
+    this.#setNames(parent, [[lastOf(directory), node]]);
   }
 
   async removeDirectory(directory: string): Promise<boolean> {
@@ -199,13 +222,14 @@ export class SimFolder implements Folder {
     node.bytes.set(data, at);
     node.size = Math.max(node.size, end);
     node.modifiedAt = this.#now();
+    node.changedAt = Math.max(node.changedAt, node.modifiedAt);
     this.#note({ kind: "write", node: node.id, beside: this.#beside(), time: node.modifiedAt, at, data: data.slice() });
   }
 
   /** What is said of a node. */
   factsOf(node: Node): FileFacts {
-    const { kind, modifiedAt } = node;
-    return { kind, sizeBytes: kind === "file" ? node.size : 0, modifiedAt, identity: `simulated:${this.#serial}:${node.id}` };
+    const { kind, modifiedAt, changedAt } = node;
+    return { kind, sizeBytes: kind === "file" ? node.size : 0, modifiedAt, changedAt, identity: `simulated:${this.#serial}:${node.id}` };
   }
 
   #now(): number {
@@ -225,29 +249,17 @@ export class SimFolder implements Folder {
       if (to === undefined) directory.names.delete(name);
       else directory.names.set(name, to);
     }
-    directory.modifiedAt = this.#now();
+    directory.modifiedAt = directory.changedAt = this.#now();
     const refs = sets.map(([name, to]) => [name, to && refOf(to)] as const);
     this.#note({ kind: "names", node: directory.id, beside: this.#beside(), time: directory.modifiedAt, sets: refs });
   }
 
   #find(path: string, action: string): Node | undefined {
-    let node: Node | undefined = this.#root;
-    if (path === "") return node;
-    let before = "";
-    for (const segment of path.split("/")) {
-      if (node === undefined) return undefined;
-      checkDirectory(node.kind, action, before);
-      node = (node as DirectoryNode).names.get(segment);
-      before = before === "" ? segment : `${before}/${segment}`;
-    }
-    return node;
+    return findNode<Node>(this.#root, path, action);
   }
 
   #directory(path: string, action: string): DirectoryNode {
-    const node = this.#find(path, action);
-    if (node === undefined) failMissing(action, path);
-    checkDirectory(node.kind, action, path);
-    return node as DirectoryNode;
+    return needDirectory<Node>(this.#root, path, action) as DirectoryNode;
   }
 
   /** A simulated folder holds no manifest: that has a disk of its own, beside it (sim_machine.ts). */
