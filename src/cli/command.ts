@@ -26,6 +26,8 @@ export interface CliCommand {
   readonly summary: string;
   /** What its first argument is called, and what it is. Default: FILE, the manifest. */
   readonly subject?: readonly [name: string, what: string];
+  /** The folder with backups among its arguments, for hints. */
+  backups?(file: string, rest: readonly unknown[]): string;
   /** Adds its arguments behind the first one, and its options. */
   declare?(command: Command): void;
   /** Does it. What it throws is printed and becomes the exit code. */

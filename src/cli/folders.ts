@@ -2,17 +2,25 @@
 import { failType } from "../errors.ts";
 import { fileFolder } from "../storage/file_folder.ts";
 import type { Folder } from "../storage/folder.ts";
+import { platformName } from "../storage/platform.ts";
 
 /** A path as the folder that it lies in and its name there: "a/b" is "b" in "a", "b" is "b" in ".". */
 export function placeOf(path: string, action: string): { folder: Folder; name: string } {
-  const trimmed = path.replace(/(?<=.)[\\/]+$/, "");
-  const cut = Math.max(trimmed.lastIndexOf("/"), trimmed.lastIndexOf("\\"));
-  const name = trimmed.slice(cut + 1);
+  const { parent, name } = splitPath(path, platformName() === "win32");
   if (name === "" || name === "." || name === "..") {
     failType(`Cannot ${action}: the path names no directory that could be made`, { argument: "INTO" });
   }
-  const parent = cut < 0 ? "." : cut === 0 ? trimmed.slice(0, 1) : trimmed.slice(0, cut);
   return { folder: fileFolder(parent), name };
+}
+
+/** The last segment of a path, and what is before it. On Windows "\\" separates as "/" does, and a drive is no segment; elsewhere both are characters of a name. */
+export function splitPath(path: string, windows: boolean): { parent: string; name: string } {
+  const drive = windows ? /^[A-Za-z]:/.exec(path)?.[0] ?? "" : "";
+  const rest = path.slice(drive.length);
+  const trimmed = rest.replace(windows ? /(?<=.)[\\/]+$/ : /(?<=.)\/+$/, "");
+  const cut = Math.max(trimmed.lastIndexOf("/"), windows ? trimmed.lastIndexOf("\\") : -1);
+  const parent = cut < 0 ? "." : trimmed.slice(0, Math.max(1, cut));
+  return { parent: drive + parent, name: trimmed.slice(cut + 1) };
 }
 
 /** "NAME=DIR" or "DIR" as the folders of file sets by name; without a name it is "default". */

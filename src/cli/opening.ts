@@ -14,17 +14,17 @@ export async function openForReading({ file, options }: Invocation): Promise<Man
   return await unlessExpired(() => Manifest.open(file, { ...common(options), readOnly: true }), () => systemEnvironment.yield());
 }
 
-/** Reads from the newest state; again, when a writer has replaced it meanwhile. */
-export async function readNewest<T>(manifest: Manifest, read: () => T | Promise<T>): Promise<T> {
-  return await unlessExpired(read, () => manifest.refresh());
+/** Reads from the newest state; again, up to `most` times, when a writer has replaced it meanwhile. */
+export async function readNewest<T>(manifest: Manifest, read: () => T | Promise<T>, most: number = EXPIRED_MAX): Promise<T> {
+  return await unlessExpired(read, () => manifest.refresh(), most);
 }
 
-async function unlessExpired<T>(read: () => T | Promise<T>, renew: () => Promise<void>): Promise<T> {
+async function unlessExpired<T>(read: () => T | Promise<T>, renew: () => Promise<void>, most: number = EXPIRED_MAX): Promise<T> {
   for (let expired = 0;;) {
     try {
       return await read();
     } catch (error) {
-      if (!hasCode(error, "SNAPSHOT_EXPIRED") || ++expired > EXPIRED_MAX) throw error;
+      if (!hasCode(error, "SNAPSHOT_EXPIRED") || ++expired > most) throw error;
     }
     await renew();
   }

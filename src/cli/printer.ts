@@ -63,9 +63,10 @@ export class Printer {
   }
 }
 
-/** What to do about an error, where this command line can help. */
-export function hintOf(error: ManifestErrorFields, file: string | undefined): string | undefined {
+/** What to do about an error, where this command line can help; `backups` is the folder with the backups. */
+export function hintOf(error: ManifestErrorFields, file: string | undefined, backups: string = "FROM"): string | undefined {
   const named = printable(file ?? "FILE");
+  const folder = printable(backups);
   switch (error.code) {
     case "LOCKED":
       return `waybill unlock ${named} shows the holder`;
@@ -73,6 +74,15 @@ export function hintOf(error: ManifestErrorFields, file: string | undefined): st
       return "try again, or when the writer has closed the file";
     case "EXISTS":
       return "name a file that does not exist yet";
+    case "BACKUP_DAMAGED":
+    case "BACKUP_INCOMPLETE":
+      return `waybill verify ${folder} finds out what is damaged, waybill backup FILE ${folder} --reuse digest mends what is left of it in FILE`;
+    case "BACKUP_MISMATCH":
+      return "each manifest has a folder of backups of its own, a restored one too";
+    case "FILE_DAMAGED":
+      return "a file is damaged, not the manifest: a backup may have it whole";
+    case "FILE_CHANGED":
+      return "try again when nobody writes to the files";
     default:
       return isDamage(error.code)
         ? `waybill check ${named} finds out what is damaged, waybill salvage ${named} OUT saves the rest`

@@ -69,7 +69,7 @@ async function runCommand({ command, file, rest, options }: Chosen, io: CliIo): 
     return await command.run({ io, printer, file, rest, options });
   } catch (error) {
     const told = isManifestError(error) ? error : unexpected(command.name, error);
-    await printer.error(told, hintOf(told, file));
+    await printer.error(told, hintOf(told, file, command.backups?.(file, rest)));
     if (told !== error && options.json !== true && error instanceof Error) await io.stderr.write(`${error.stack}\n`); // somebody has to look into it
     return exitCodeOf(told);
   }

@@ -1,12 +1,19 @@
 // `backup`, `restore`, `verify`: a file set goes into a folder of backups and comes back; damage, a writer and wrong arguments have their exit codes.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Manifest } from "../../mod.ts";
+import { Manifest, ManifestError } from "../../mod.ts";
 import { fileFolder, FileSetCatalog } from "../../src/catalogs/files/mod.ts";
+import { hintOf } from "../../src/cli/printer.ts";
+import { splitPath } from "../../src/cli/folders.ts";
+import { readNewest } from "../../src/cli/opening.ts";
+import { run } from "../../src/cli/mod.ts";
 import { jsonLines, runCli } from "../support/cli.ts";
 import { withFolder } from "../support/folder.ts";
 import { test } from "../support/harness.ts";
+import { rewritten } from "../support/rewritten.ts";
+import { runtimeCommand } from "../support/runtimes.ts";
 
 async function commit(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   await using manifest = await Manifest.open(join(folder, "a.waybill"), { create: true });
@@ -63,7 +70,7 @@ test("verify, restore: damage and missing objects are exit code 2, and nothing i
     const into = join(folder, "restored");
     const failed = await runCli(["restore", place, into]);
     assertEquals([failed.code, failed.out], [2, ""]);
-    assertStringIncludes(failed.err, "[BACKUP_DAMAGED]");
+    assertStringIncludes(failed.err, `[BACKUP_DAMAGED]\n  waybill verify ${place} finds out what is damaged`);
     assert(!existsSync(into));
     writeFileSync(object, whole);
     assertEquals((await runCli(["restore", place, into])).code, 0);
@@ -106,4 +113,148 @@ test("backup, restore, verify: wrong arguments are exit code 4, what is not ther
     assertEquals((await runCli(["restore", place, join(folder, "x"), "--backup", "0"])).code, 4);
     assertEquals((await runCli(["verify", place, "--level", "deep"])).code, 4);
   });
+});
+
+test("backup --reuse digest: what verify found is whole again; without it nothing is said of it", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(join(folder, "data"));
+    const place = join(folder, "backups");
+    await commit(folder, { "one.sst": "first" });
+    const args = ["backup", join(folder, "a.waybill"), place, "--files", join(folder, "data")];
+    assertEquals((await runCli(args)).code, 0);
+    writeFileSync(join(place, "objects", objectsIn(place).find((path) => path.endsWith("-5"))!), "furst");
+    assertEquals((await runCli(["verify", place])).code, 2);
+    const trusting = await runCli(args);
+    assertEquals([trusting.code, trusting.out.includes("mended")], [0, false]);
+    assertEquals((await runCli(["verify", place])).code, 2);
+    const mending = await runCli([...args, "--reuse", "digest"]);
+    assertEquals(mending.code, 0);
+    assertStringIncludes(mending.out, "mended 1 damaged object of earlier backups\n");
+    assertEquals((await runCli(["verify", place])).code, 0);
+    const json = jsonLines((await runCli([...args, "--reuse", "digest", "--json"])).out)[0]!;
+    assertEquals([json.number, json.objectsMended], [4, 0]);
+    assertEquals((await runCli([...args, "--reuse", "tree"])).code, 4);
+  });
+});
+
+test("backup --beside: a state that the writer replaces meanwhile is given up for a newer one; so often, and no more", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(join(folder, "data"));
+    const file = join(folder, "a.waybill");
+    await commit(folder, { "one.sst": "first" });
+    const manifest = await Manifest.open(file, { logRetention: { changes: 1 } });
+    await rewritten(manifest, 1500, 0);
+    const before = manifest.latestChangeSequence();
+    await manifest.close();
+    // The bar is shown before the first row is read: a writer of another process comes in between.
+    const { cmd, args } = runtimeCommand("node", "tests/support/children/rewriter.ts", [file, "1500", "4"]);
+    let writes = 0, out = "";
+    const never = new AbortController().signal;
+    const code = await run(["backup", file, join(folder, "backups"), "--files", join(folder, "data"), "--beside", "--json"], {
+      stdout: { isTerminal: false, write: (part) => void (out += part) },
+      stderr: {
+        isTerminal: true,
+        columns: 80,
+        write: () => {
+          if (writes++ === 0) assertEquals(spawnSync(cmd, args, { stdio: "inherit" }).status, 0);
+        },
+      },
+      signal: never,
+      closed: never,
+      env: () => undefined,
+    });
+    assertEquals(code, 0);
+    assertEquals([jsonLines(out)[0]!.number, jsonLines(out)[0]!.sequence], [1, before + 4], "the state that was replaced was not given up");
+    assertEquals((await runCli(["verify", join(folder, "backups")])).code, 0);
+    const reading = await Manifest.open(file, { readOnly: true });
+    let asked = 0;
+    const expired = (): never => {
+      asked++;
+      throw new ManifestError("SNAPSHOT_EXPIRED", "Cannot read: it was replaced");
+    };
+    await assertRejects(() => readNewest(reading, expired, 20), ManifestError, "it was replaced");
+    assertEquals(asked, 21);
+    await reading.close();
+  });
+});
+
+test("backup, verify, restore: on a terminal each shows how far it has come, on the other output, and takes the bar away; elsewhere nothing", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(join(folder, "data"));
+    const place = join(folder, "backups");
+    await commit(folder, { "one.sst": "first", "two.sst": "second" });
+    const calls: [string[], string][] = [
+      [["backup", join(folder, "a.waybill"), place, "--files", join(folder, "data")], "files"],
+      [["verify", place], "objects"],
+      [["restore", place, join(folder, "restored")], "files"],
+    ];
+    for (const [args, step] of calls) {
+      const { code, out, err } = await runCli(args, { terminal: true, env: { NO_COLOR: "1" } });
+      assertEquals(code, 0, args[0]);
+      assert(new RegExp(`${step}  [\u2588\u2591]{24}  \\d+ %  \\d+ of \\d+`).test(err), `${args[0]}: ${JSON.stringify(err)}`);
+      const shown = err.slice(err.lastIndexOf("\u001b[?25h"));
+      assert(
+        shown.startsWith("\u001b[?25h") && !/[\u2588\u2591]/.test(shown),
+        `${args[0]}: no cursor, or a bar is left: ${JSON.stringify(err)}`,
+      );
+      assert(!out.includes("\u001b") && !/[\u2588\u2591]/.test(out), `${args[0]}: ${JSON.stringify(out)}`);
+    }
+    const quiet = await runCli(["verify", place]);
+    assertEquals(quiet.err, "");
+  });
+});
+
+test("restore: a path is split as the platform has it: a drive is no segment, and a backslash separates on Windows only", () => {
+  const windows: [string, string, string][] = [
+    ["C:\\x", "C:\\", "x"],
+    ["C:/x", "C:/", "x"],
+    ["C:x", "C:.", "x"],
+    ["C:\\", "C:\\", ""],
+    ["C:", "C:.", ""],
+    ["C:\\a\\b\\", "C:\\a", "b"],
+    ["a/b\\c", "a/b", "c"],
+    ["\\x", "\\", "x"],
+    ["\\\\server\\share\\x", "\\\\server\\share", "x"],
+    ["x", ".", "x"],
+  ];
+  for (const [path, parent, name] of windows) assertEquals(splitPath(path, true), { parent, name }, path);
+  const others: [string, string, string][] = [
+    ["C:\\x", ".", "C:\\x"],
+    ["a/b\\", "a", "b\\"],
+    ["\\", ".", "\\"],
+    ["/x", "/", "x"],
+    ["/", "/", ""],
+    ["a/b//", "a", "b"],
+    ["./x", ".", "x"],
+    ["a/..", "a", ".."],
+  ];
+  for (const [path, parent, name] of others) assertEquals(splitPath(path, false), { parent, name }, path);
+});
+
+test("restore: what no name can be is exit code 4; a directory of a restore that did not end is named", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(join(folder, "data"));
+    const place = join(folder, "backups");
+    await commit(folder, { "one.sst": "first" });
+    assertEquals((await runCli(["backup", join(folder, "a.waybill"), place, "--files", join(folder, "data")])).code, 0);
+    const before = readdirSync(folder).sort();
+    const refused = await runCli(["restore", place, `${folder}/nul`]);
+    assertEquals(refused.code, 4);
+    assertStringIncludes(refused.err, "[NAME_INVALID]");
+    assertEquals(readdirSync(folder).sort(), before);
+    for (const name of ["r.restoring-0123456789ab", "r.restoring-mine", "other.restoring-0123456789ab"]) mkdirSync(join(folder, name));
+    const { code, out } = await runCli(["restore", place, join(folder, "r")]);
+    assertEquals(code, 0);
+    assertStringIncludes(out, "r.restoring-0123456789ab is of a restore that did not end, or has not ended yet\n");
+    assert(!out.includes("mine") && !out.includes("other"), out);
+    assert(existsSync(join(folder, "r.restoring-0123456789ab")));
+  });
+});
+
+test("hints: what to do about backups names the folder of the backups", () => {
+  const hint = (code: ConstructorParameters<typeof ManifestError>[0]): string =>
+    hintOf(new ManifestError(code, "Cannot x"), "m", "b") ?? "";
+  for (const code of ["BACKUP_DAMAGED", "BACKUP_INCOMPLETE"] as const) assertStringIncludes(hint(code), "waybill verify b finds out", code);
+  assertStringIncludes(hint("BACKUP_MISMATCH"), "a folder of backups of its own");
+  for (const code of ["FILE_DAMAGED", "FILE_CHANGED"] as const) assert(hint(code) !== "" && !hint(code).includes("salvage"), code);
 });

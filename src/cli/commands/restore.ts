@@ -13,6 +13,7 @@ export const restore: CliCommand = {
   name: "restore",
   summary: "restore a backup into a new directory",
   subject: ["FROM", "the folder with the backups"],
+  backups: (file) => file,
   declare(command) {
     command
       .argument("<INTO>", "the new directory; nothing is there")
@@ -37,6 +38,7 @@ export const restore: CliCommand = {
         rows.push([`files of ${printable(catalog)}`, `${directory}: ${countText(files, "file")} of ${bytesText(bytes)}`]);
       }
       await printer.text(`backup ${report.number}: changes up to ${report.sequence}`, ...alignRows(rows));
+      for (const left of report.unfinished) await printer.text(`${printable(left)} is of a restore that did not end, or has not ended yet`);
       return ExitCode.clean;
     } finally {
       progress.end();

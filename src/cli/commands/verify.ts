@@ -12,6 +12,7 @@ export const verify: CliCommand = {
   name: "verify",
   summary: "verify backups",
   subject: ["FROM", "the folder with the backups"],
+  backups: (file) => file,
   declare(command) {
     command
       .addOption(
