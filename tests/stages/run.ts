@@ -30,6 +30,7 @@ if (flags.replay !== undefined) {
   await stage.replay(flags);
   console.log("The case passes.");
 } else {
+  Error.stackTraceLimit = 0; // errors are made by the million, and a replay has the stacks
   const report = new StageReport(stage.name);
   const part = Number(flags.part ?? 0), parts = Number(flags.parts ?? 1);
   const size = (flags.size ?? "gate") as StageSize;

@@ -11,6 +11,7 @@ import type { CallLog } from "../disk/call_log.ts";
 import type { CrashImage } from "../disk/crash.ts";
 import { planFates } from "../disk/fates.ts";
 import type { ImageStorage } from "../disk/image_storage.ts";
+import { recycling } from "../kernel_pool.ts";
 import { testEnvironment } from "../environment.ts";
 import { type Random, seeded } from "../random.ts";
 import { dumpState, hasState } from "./dump.ts";
@@ -108,7 +109,11 @@ export class Judge<S> {
   }
 
   /** Judges an image; throws with what is wrong. */
-  async judge(image: CrashImage, bounds: Bounds, looks: Looks): Promise<Verdict> {
+  judge(image: CrashImage, bounds: Bounds, looks: Looks): Promise<Verdict> {
+    return recycling(() => this.#judge(image, bounds, looks));
+  }
+
+  async #judge(image: CrashImage, bounds: Bounds, looks: Looks): Promise<Verdict> {
     if (looks.readOnly) await this.#readOnly(image, bounds);
     const storage = image.open();
     const half = hasHalfSlot(image.outcomes);
@@ -199,7 +204,11 @@ export class Judge<S> {
   }
 
   /** Opens an image as the workload does, and lets the reference and the deep check look at it. */
-  async confirm(image: CrashImage, frame: number): Promise<void> {
+  confirm(image: CrashImage, frame: number): Promise<void> {
+    return recycling(() => this.#confirm(image, frame));
+  }
+
+  async #confirm(image: CrashImage, frame: number): Promise<void> {
     const confirm = this.#history.confirm(frame);
     image.again();
     try {
@@ -214,7 +223,11 @@ export class Judge<S> {
    * Judges an image of a device that has lied about syncs: it may hold any state of before, or be found damaged, when it is opened or when it is read; never anything else. Of a creation that nothing was
    * acknowledged by, or that it has lied about too, there may be too little left to be known as ours.
    */
-  async judgeLie(
+  judgeLie(image: CrashImage, bounds: Bounds & { readonly created: boolean }): Promise<"newest" | "older" | "damaged"> {
+    return recycling(() => this.#judgeLie(image, bounds));
+  }
+
+  async #judgeLie(
     image: CrashImage,
     { least: acknowledged, most, created }: Bounds & { readonly created: boolean },
   ): Promise<"newest" | "older" | "damaged"> {

@@ -4,6 +4,7 @@
 import { BLOCK_SIZE } from "../../../assembly/format.ts";
 import type { StageReport } from "../../stages/report.ts";
 import { isMine, type StageRun } from "../../stages/stage.ts";
+import { recycling } from "../kernel_pool.ts";
 import { seeded } from "../random.ts";
 import { blockCase } from "./block_case.ts";
 import { blockDamages } from "./block_damage.ts";
@@ -73,7 +74,7 @@ export class Corruption {
   ): Promise<void> {
     report.begin({ seed: this.seed, case: name });
     try {
-      const outcome = await make();
+      const outcome = await recycling(make);
       if (outcome === undefined) return;
       report.count(count);
       report.cell(matrix, row, outcome);

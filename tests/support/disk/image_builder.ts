@@ -173,25 +173,21 @@ export class ImageBuilder {
 
   #settle(sector: number): void {
     if (this.#state[sector] === 2) return;
-    this.#known[sector * 2] = this.#hash(sector, 0x9e3779b1, 0x01000193);
-    this.#known[sector * 2 + 1] = this.#hash(sector, 0x85ebca77, 0x27d4eb2f);
-    this.#state[sector] = 2;
-  }
-
-  // Zero for a sector of zeros, so that a file's hash does not depend on the capacity.
-  #hash(sector: number, salt: number, prime: number): number {
-    let hash = Math.imul(sector + 1, salt);
-    let any = 0;
+    // Two hashes, zero for a sector of zeros, so that a file's hash does not depend on the capacity.
+    const words = this.#words;
+    let one = Math.imul(sector + 1, 0x9e3779b1), two = Math.imul(sector + 1, 0x85ebca77), any = 0;
     const end = (sector + 1) * WORDS;
     for (let at = sector * WORDS; at < end; at++) {
-      const word = this.#words[at]!;
+      const word = words[at]!;
       any |= word;
-      hash = Math.imul(hash ^ word, prime);
-      hash ^= hash >>> 15;
+      one = Math.imul(one ^ word, 0x01000193);
+      one ^= one >>> 15;
+      two = Math.imul(two ^ word, 0x27d4eb2f);
+      two ^= two >>> 15;
     }
-    if (any === 0) return 0;
-    hash = Math.imul(hash, 0x2c1b3c6d);
-    return (hash ^ (hash >>> 13)) >>> 0;
+    this.#known[sector * 2] = any === 0 ? 0 : finished(one);
+    this.#known[sector * 2 + 1] = any === 0 ? 0 : finished(two);
+    this.#state[sector] = 2;
   }
 
   /** Hash of what has been built: 53 bits of it, equal for equal bytes whatever the base. */
@@ -209,4 +205,10 @@ export class ImageBuilder {
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#scratch.slice(0, this.#size) as Uint8Array<ArrayBuffer>;
   }
+}
+
+/** The last step of a hash. */
+function finished(hash: number): number {
+  const mixed = Math.imul(hash, 0x2c1b3c6d);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
 }

@@ -165,6 +165,11 @@ export class SimDisk {
    * must answer the same question, and count its members.
    */
   *images(at: CallIndex, random: Random, limit: number, seen: Set<number> = new Set()): Generator<Uint8Array, void, void> {
+    for (const image of this.distinct(at, random, limit, seen)) yield image.bytes();
+  }
+
+  /** The same, without a copy of their bytes; under the conditions of `crashes`. */
+  *distinct(at: CallIndex, random: Random, limit: number, seen: Set<number> = new Set()): Generator<CrashImage, void, void> {
     let found = 0, misses = 0;
     for (const image of this.crashes(at, random)) {
       if (seen.has(image.hash)) {
@@ -173,7 +178,7 @@ export class SimDisk {
       }
       seen.add(image.hash);
       misses = 0;
-      yield image.bytes();
+      yield image;
       if (++found === limit) return;
     }
   }

@@ -6,6 +6,7 @@ import { FlatFile, Hang } from "../damage/flat_storage.ts";
 import { Image } from "../damage/image.ts";
 import { Wrong } from "../damage/interrogate.ts";
 import { smallFile } from "../damage/small_file.ts";
+import { recycling } from "../kernel_pool.ts";
 import { seeded } from "../random.ts";
 import { Draft } from "./draft.ts";
 import { MUTATORS } from "./mutators.ts";
@@ -78,7 +79,7 @@ export class Hostile {
     const mutator = NAMES[number % NAMES.length]!;
     report.begin({ seed: this.seed, case: number });
     try {
-      const outcome = await this.one(number);
+      const outcome = await recycling(() => this.one(number));
       if (outcome === undefined) return;
       report.count("forged files");
       report.cell("forged", mutator, outcome);

@@ -18,6 +18,31 @@ function isSame(a: DiskCall, b: DiskCall): boolean {
     Buffer.compare(a.data, b.data) === 0;
 }
 
+/** Two hashes of what was written, of each write once: a history is named more than once. */
+const contents = new WeakMap<DiskCall, readonly [number, number]>();
+
+function contentOf(call: DiskCall & { readonly kind: "write" }): readonly [number, number] {
+  let hashes = contents.get(call);
+  if (hashes === undefined) {
+    const { data } = call;
+    let one = data.length, two = ~data.length;
+    const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i]!;
+      one = Math.imul(one ^ word, 0x01000193);
+      one ^= one >>> 15;
+      two = Math.imul(two ^ word, 0x27d4eb2f);
+      two ^= two >>> 15;
+    }
+    for (let i = words.length * 4; i < data.length; i++) {
+      one = Math.imul(one ^ data[i]!, 0x01000193);
+      two = Math.imul(two ^ data[i]!, 0x27d4eb2f);
+    }
+    contents.set(call, hashes = [one, two]);
+  }
+  return hashes;
+}
+
 function hashOf(log: readonly DiskCall[], first: number): string {
   let one = 0x811c9dc5, two = 0x9e3779b9;
   const add = (word: number): void => {
@@ -31,10 +56,7 @@ function hashOf(log: readonly DiskCall[], first: number): string {
     else if (call.kind === "truncate") add(call.size * 8 + (call.doubtful === true ? 4 : 0) + 2);
     else {
       add(call.at * 4 + (call.doubtful === true ? 1 : 0));
-      add(call.data.length);
-      const words = call.data.length >>> 2;
-      for (const word of new Uint32Array(call.data.buffer, call.data.byteOffset, words)) add(word);
-      for (let k = words * 4; k < call.data.length; k++) add(call.data[k]!);
+      for (const word of contentOf(call)) add(word);
     }
   }
   return `${one >>> 0} ${two >>> 0}`;

@@ -2,6 +2,7 @@
 import type { FaultKind } from "../faulty_storage.ts";
 import { FaultPlan } from "../faulty_storage.ts";
 import type { DiskCall } from "../disk/call_log.ts";
+import { recycling } from "../kernel_pool.ts";
 import { faultAt, FAULTS } from "./faults.ts";
 import { MANIFEST_WORKLOADS } from "./manifest_workloads.ts";
 import { STORE_WORKLOADS } from "./store_workloads.ts";
@@ -62,7 +63,11 @@ export interface Ran {
 }
 
 /** Makes one call fail; throws unless everything is as it must be. */
-export async function runFault(name: string, fault: string, at: number, seed: number, seen: Seen): Promise<Ran> {
+export function runFault(name: string, fault: string, at: number, seed: number, seen: Seen): Promise<Ran> {
+  return recycling(() => runOnce(name, fault, at, seed, seen));
+}
+
+async function runOnce(name: string, fault: string, at: number, seed: number, seen: Seen): Promise<Ran> {
   const workload = workloadNamed(name);
   const plan = new FaultPlan(faultAt(fault, at));
   const subject = workload.subject(await workload.disk(), plan, FAULTS[fault]!.codes, seed);

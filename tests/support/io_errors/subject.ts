@@ -360,12 +360,10 @@ export abstract class Subject<H extends Openable> {
     const history = `${signature} ${limit} ${historyName(this.disk.log, seen.usual)}`;
     if (seen.histories.has(history)) return;
     seen.histories.add(history);
-    const hashes = new Set<number>();
-    for (const image of this.disk.images(this.disk.calls, this.random.fork(1), limit, hashes)) {
-      const hash = [...hashes].at(-1)!;
-      if (known.has(hash)) continue;
-      known.add(hash);
-      await this.#verify(image, exact);
+    for (const image of this.disk.distinct(this.disk.calls, this.random.fork(1), limit)) {
+      if (known.has(image.hash)) continue;
+      known.add(image.hash);
+      await this.#verify(image.bytes(), exact);
     }
   }
 
