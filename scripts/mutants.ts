@@ -4,13 +4,13 @@
 //   --suite TEXT     only suites whose name contains TEXT (may be repeated)
 //   --all-suites     every suite runs, and all that catch are named
 //   --width N        copies that are worked on at a time (default: 2, or 1 on one core)
-//   --table FILE     writes who caught what as tables in Markdown: those of the plan, the further ones
+//   --table FILE     writes who caught what as tables in Markdown: those of the plan, the further ones, those of catalogs
 //   --keep           leaves the copies in .build/mutants
 //
-// Ends with 0 only when every mutant was caught and compiles, each suite that caught something passes on an unchanged copy, and, without --name, there are 24 of the plan beside the further ones.
+// Ends with 0 only when every mutant was caught and compiles, each suite that caught something passes on an unchanged copy, and, without --name, there are 24 of the plan beside the further ones and those of catalogs.
 import { parseArgs } from "node:util";
 import { runProgram } from "./gate.ts";
-import { FURTHER, PLANNED } from "./mutants/list.ts";
+import { CATALOGS, FURTHER, PLANNED } from "./mutants/list.ts";
 import { misfit, type Mutant } from "./mutants/mutant.ts";
 import { type Suite, suitesFor } from "./mutants/suites.ts";
 import { type Catch, failureOf, inWords, tableOf, type Verdict } from "./mutants/verdict.ts";
@@ -62,7 +62,7 @@ async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): P
   await Promise.all(Array.from({ length: atATime }, worker));
 }
 
-const chosen = [...PLANNED, ...FURTHER].filter(({ name }) => values.name?.some((part) => name.includes(part)) ?? true);
+const chosen = [...PLANNED, ...FURTHER, ...CATALOGS].filter(({ name }) => values.name?.some((part) => name.includes(part)) ?? true);
 if (chosen.length === 0) throw new Error(`Cannot find a mutant named ${values.name?.join(" or ")}`);
 const wrong = chosen.map((mutant) => misfit(mutant, original)).filter((line) => line !== undefined);
 if (wrong.length > 0) throw new Error(`Cannot plant\n  ${wrong.join("\n  ")}`);
@@ -86,7 +86,7 @@ await each(chosen, async (mutant) => {
 });
 
 console.log("\nCompiling all copies, then the suites that caught something on an unchanged one");
-const checked = await compiled(verdicts.map(({ mutant }) => mutant.name));
+const checked = await compiled(verdicts.map(({ mutant }) => mutant));
 if (checked !== undefined) problems.push(`a mutant does not compile, so its catch proves nothing:\n${checked}`);
 
 const used = new Map(verdicts.flatMap(({ catches }) => catches.map(({ suite }) => [suite.name, suite] as const)));
@@ -99,12 +99,11 @@ if (values.keep !== true) { for (const name of [CONTROL, ...chosen.map((mutant) 
 
 verdicts.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
 if (values.table !== undefined) {
-  const tables = [PLANNED, FURTHER].map((list) => tableOf(verdicts.filter(({ mutant }) => list.includes(mutant))));
+  const tables = [PLANNED, FURTHER, CATALOGS].map((list) => tableOf(verdicts.filter(({ mutant }) => list.includes(mutant))));
   Deno.writeTextFileSync(values.table, tables.join("\n"));
 }
 const caught = new Set(verdicts.filter(({ catches }) => catches.length > 0).map(({ mutant }) => mutant.name));
-const planned = PLANNED.filter(({ name }) => caught.has(name)).length;
-const further = FURTHER.filter(({ name }) => caught.has(name)).length;
+const [planned, further, catalogs] = [PLANNED, FURTHER, CATALOGS].map((list) => list.filter(({ name }) => caught.has(name)).length);
 console.log("");
 for (const suite of used.values()) {
   const names = verdicts.filter(({ catches }) => catches.some((one) => one.suite === suite)).map(({ mutant }) => mutant.name);
@@ -113,7 +112,7 @@ for (const suite of used.values()) {
 if (values.name === undefined && PLANNED.length !== WANTED) problems.push(`there are ${PLANNED.length} mutants of the plan, not ${WANTED}`);
 for (const problem of problems) console.log(`\n${problem}`);
 const count = values.name === undefined
-  ? `${planned} of ${WANTED} planted bugs caught, ${further} of ${FURTHER.length} further ones`
+  ? `${planned} of ${WANTED} planted bugs caught, ${further} of ${FURTHER.length} further ones, ${catalogs} of ${CATALOGS.length} of catalogs and backups`
   : `${caught.size} of ${chosen.length} caught`;
 console.log(`\n${count}, ${((performance.now() - begun) / 1000).toFixed(0)} s`);
 Deno.exit(problems.length === 0 ? 0 : 1);

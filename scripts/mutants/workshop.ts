@@ -34,9 +34,15 @@ export async function plant(name: string, mutant?: Mutant): Promise<string> {
   return folder;
 }
 
-/** What the compiler says of the copies, by name; a mutant that does not compile proves nothing. */
-export async function compiled(names: readonly string[]): Promise<string | undefined> {
-  const entries = names.map((name) => `${FOLDER}/${name}/mod.ts`);
+/** The entry points that what a mutant changes is part of. */
+function entriesOf({ name, edits }: Mutant): string[] {
+  const catalogs = edits.map(({ file }) => /^src\/catalogs\/\w+\//.exec(file)?.[0]).filter((catalog) => catalog !== undefined);
+  return [...new Set(["", ...catalogs])].map((folder) => `${FOLDER}/${name}/${folder}mod.ts`);
+}
+
+/** What the compiler says of the copies; a mutant that does not compile proves nothing. */
+export async function compiled(mutants: readonly Mutant[]): Promise<string | undefined> {
+  const entries = mutants.flatMap(entriesOf);
   const { code, text } = await runProgram(
     Deno.execPath(),
     ["check", "-q", "--no-config", "--import-map", "tests/offline.json", ...entries],

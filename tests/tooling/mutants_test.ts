@@ -1,11 +1,11 @@
 // The planted bugs fit the sources: a refactoring must not disable one unnoticed. That each is caught is shown by `deno task test:mutants`.
 import { assertEquals } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
-import { FURTHER, PLANNED } from "../../scripts/mutants/list.ts";
+import { CATALOGS, FURTHER, PLANNED } from "../../scripts/mutants/list.ts";
 import { misfit } from "../../scripts/mutants/mutant.ts";
 import { test } from "../support/harness.ts";
 
-const ALL = [...PLANNED, ...FURTHER];
+const ALL = [...PLANNED, ...FURTHER, ...CATALOGS];
 
 test("mutants: there are the 24 of the plan, each under a name of its own", () => {
   assertEquals(PLANNED.length, 24);
