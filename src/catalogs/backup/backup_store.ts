@@ -159,7 +159,7 @@ export class BackupStore {
    *
    * INVALID_ARGUMENT, also when the manifest has a file set whose catalog was not given; BACKUP_MISMATCH when the folder holds backups of another manifest, or of what this one was before a restore or a salvage; FILE_DAMAGED when
    * a stored file is missing or not what the catalog says; FILE_CHANGED when one changes while it is read; BACKUP_DAMAGED when the newest record is damaged, or what was written is not what is read; CONFLICT when another one was
-   * taken at the same time; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
+   * taken at the same time; SNAPSHOT_EXPIRED when the manifest is only read and its writer has replaced the state: behind `refresh()` the next call uses what was stored; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
    */
   async backup(options: BackupOptions): Promise<BackupReport> {
     const action = "back up";
