@@ -160,6 +160,7 @@ export function folderSuite(adapter: FolderAdapter): void {
     assertEquals([a.kind, a.sizeBytes, b.kind, b.sizeBytes, d.kind], ["file", 5, "file", 5, "directory"]);
     assertEquals(new Set([a.identity, b.identity, d.identity]).size, 3);
     assert([a, b, d].every(({ modifiedAt }) => Number.isFinite(modifiedAt) && modifiedAt >= 0));
+    assert([a, b, d].every(({ modifiedAt, changedAt }) => Number.isFinite(changedAt) && changedAt >= modifiedAt));
     const file = await folder.open("d/a");
     assertEquals((await file.facts()).identity, a.identity);
     await file.close();

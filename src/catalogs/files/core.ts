@@ -131,12 +131,7 @@ export class FileSetCore {
   /** Runs a transaction that is durable when this resolves, whatever the durability mode. */
   readonly change = async <T>(fn: (txn: Transaction) => T): Promise<T> => {
     const { value } = await this.transact(fn);
-    await this.durable();
+    if (this.manifest.durability().mode !== "sync") await this.manifest.sync();
     return value;
   };
-
-  /** Resolves when everything that reads show by now is durable, whatever the durability mode. */
-  async durable(): Promise<void> {
-    if (this.manifest.durability().mode !== "sync") await this.manifest.sync();
-  }
 }

@@ -103,8 +103,7 @@ async function checkTrust({ core: { manifest, catalog, history } }: Removal): Pr
 export async function removeOrphans(removal: Removal): Promise<OrphanRemoval> {
   const { core, orphans, parallel, signal, onProgress } = removal;
   const { folder, desk } = core;
-  // What names a file no more must not name it again behind a crash.
-  await core.durable();
+  // The check makes durable what reads show: what names a file no more does not name it again behind a crash.
   await checkTrust(removal);
   const judge = await OrphanJudge.make(removal);
   const stores = new NestedStores(folder, judge.place, (path) => judge.names(path));

@@ -7,6 +7,7 @@ import { FileSetCatalog, memoryFolder } from "../../../src/catalogs/files/mod.ts
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { subFolder } from "../../../src/storage/sub_folder.ts";
 import { test } from "../../support/harness.ts";
+import { currentRuntime } from "../../support/runtimes.ts";
 import { type FolderCall, WrappedFolder } from "../../support/wrapped_folder.ts";
 import { commitFiles, fileBytes, filesIn, notes, openRestored, putFile, rowsOf, scene } from "./parts.ts";
 
@@ -59,20 +60,23 @@ test("BackupStore: what is restored is what was backed up: rows of all tables, f
   await manifest.close();
 });
 
+/** In full on one runtime: what is copied is the same on all. */
+const FILES = currentRuntime() === "deno" ? 10_000 : 2000;
+
 test("BackupStore.backup: an incremental one of 10,000 files of which 1 % changed copies that 1 %", async () => {
   const made = await scene(2);
   const { manifest, catalog, backups } = made;
   const all: Record<string, string> = {};
-  for (let i = 0; i < 10_000; i++) all[`f${i % 100}/${i}`] = `content of ${i}`;
+  for (let i = 0; i < FILES; i++) all[`f${i % 100}/${i}`] = `content of ${i}`;
   await commitFiles(made, all);
   const first = await backups.backup({ manifest, fileSets: [catalog] });
-  assertEquals([first.files, first.filesCopied], [10_000, 10_000]);
+  assertEquals([first.files, first.filesCopied], [FILES, FILES]);
   const changed: Record<string, string> = {};
-  for (let i = 0; i < 10_000; i += 100) changed[`f${i % 100}/${i}@2`] = `another content of ${i}`;
+  for (let i = 0; i < FILES; i += 100) changed[`f${i % 100}/${i}@2`] = `another content of ${i}`;
   await commitFiles(made, changed);
   await catalog.prune(1);
   const second = await backups.backup({ manifest, fileSets: [catalog] });
-  assertEquals([second.files, second.filesCopied], [10_000, 100]);
+  assertEquals([second.files, second.filesCopied], [FILES, FILES / 100]);
   assertEquals(second.bytesCopied, Object.values(changed).reduce((sum, text) => sum + text.length, 0));
   const third = await backups.backup({ manifest, fileSets: [catalog] });
   assertEquals([third.filesCopied, third.bytesCopied], [0, 0]);
