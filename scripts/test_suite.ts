@@ -1,7 +1,7 @@
 // Runs the test files on Deno, Bun and Node.
 //
 // Deno runs the sources, each file in a process of its own: a crash, a leak or a hang stays in its file, and no file leans on another. Bun and Node run an esbuild bundle of each folder of tests, because starting with such a bundle takes them
-// as long as most files take; with @std/assert replaced by tests/support/assert.ts. Every runtime writes a JUnit file; the files of a folder must run the same tests, by name, on all of them.
+// as long as most files take; with @std/assert replaced by tests/support/assert.ts. Every runtime writes a JUnit file; the files of a folder must run the same tests, by name, on all of them. The folders of documents and tools are Deno's alone.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { build } from "esbuild";
@@ -23,6 +23,9 @@ const FIGURE = "figure: ";
 const BUN_ENVIRONMENT = { BUN_JSC_maxNumWasmFastMemories: "64" };
 /** Proofs at full size: each starts processes of all three runtimes itself, so Deno runs it, once. */
 const SCALE = "tests/proofs/scale";
+
+/** Tests of documents and of the project's own tools, which Deno runs whatever runtime asks: once, on Deno. */
+const DENO_ALONE: ReadonlySet<string> = new Set(["tests/docs", "tests/tooling"]);
 
 /** Names of the tests that ran, by runtime and unit. */
 export type Ran = Map<RuntimeName, Map<string, string[]>>;
@@ -200,12 +203,13 @@ function figuresIn(text: string): string[] {
 /** One job for every test file on Deno, for every unit on Bun and Node. Bundles first when they take part. */
 export async function suiteJobs(options: SuiteOptions): Promise<Job[]> {
   const units = unitsOf(options.files);
-  if (options.on.some((runtime) => runtime !== "deno")) await bundle(units);
+  const everywhere = units.filter(({ name }) => !DENO_ALONE.has(name));
+  if (options.on.some((runtime) => runtime !== "deno")) await bundle(everywhere);
   const timings = readTimings();
   const jobs: Job[] = [];
   for (const runtime of options.on) {
     options.ran.set(runtime, new Map());
-    for (const { name: unit, files } of units) {
+    for (const { name: unit, files } of runtime === "deno" ? units : everywhere) {
       for (const what of runtime === "deno" ? files : [unit]) {
         jobs.push({
           stage: runtime,
@@ -237,6 +241,7 @@ export function differences(ran: Ran): string[] {
   const [first, ...others] = [...ran.keys()];
   if (first === undefined) return found;
   for (const [unit, names] of ran.get(first)!) {
+    if (DENO_ALONE.has(unit)) continue;
     for (const other of others) {
       const theirs = ran.get(other)!.get(unit) ?? [];
       if (theirs.join("\n") === names.join("\n")) continue;

@@ -5,6 +5,7 @@ import { SimDisk } from "../support/crash_storage.ts";
 import { FaultyStorage } from "../support/faulty_storage.ts";
 import { testEnvironment } from "../support/environment.ts";
 import { test } from "../support/harness.ts";
+import { isShare, SHARE } from "../support/share.ts";
 import { casesOf, INTRUDERS, OUTCOMES, prepare, ReclaimMatrix, STAGES } from "../support/reclaim_matrix.ts";
 import { codeOf, errorOf, Medium } from "./open_manifest.ts";
 
@@ -37,11 +38,17 @@ test("reclaim: killed at every storage call and deletion, with every intruder at
   const matrix = new ReclaimMatrix(await prepare());
   // One outcome for each intruder and stage; scale/reclaim_proof.ts takes them all, each in ten ways.
   const outcomes = Object.keys(OUTCOMES).length;
-  for (const [i, run] of casesOf(1).entries()) if (i % outcomes === Math.floor(i / outcomes) % outcomes) await matrix.run(run);
+  for (const [i, run] of casesOf(1).entries()) {
+    if (i % outcomes === Math.floor(i / outcomes) % outcomes && isShare(Math.floor(i / outcomes))) await matrix.run(run);
+  }
   const { runs, points, states } = matrix.coverage;
   console.log(`${runs} runs, ${points} crash points, ${states} distinct states`);
-  assertEquals(runs, 1 + (Object.keys(INTRUDERS).length - 1) * STAGES.length);
-  assert(runs >= 145 && points >= 1600 && states >= 440, `${runs} runs, ${points} crash points, ${states} states`);
+  const all = 1 + (Object.keys(INTRUDERS).length - 1) * STAGES.length;
+  if (SHARE === 1) assertEquals(runs, all);
+  assert(
+    runs >= all / SHARE * 0.7 && points >= 1600 / SHARE * 0.7 && states >= 440 / SHARE * 0.7,
+    `${runs} runs, ${points} crash points, ${states} states`,
+  );
 });
 
 test("reclaim: takes those that have waited longest, up to the limit, and reports what remains", async () => {

@@ -1,7 +1,7 @@
 // Kernels that are used again: what a stage opens within one case runs on instances of cases before, whose memory is mapped already.
 //
 // A stage opens some hundred thousand stores, and a third of the time of a short one goes into a new instance and the first touch of its memory. The pool's module is the committed one with one function added: it sets every
-// global that can change back to its first value, fills what was used of memory with zeros, and runs the start function. That is, by construction, the state of a new instance; `tests/tooling/kernel_pool_test.ts` compares. Memory that has grown stays so.
+// global that can change back to its first value, fills what was used of memory with zeros, and runs the start function. That is, by construction, the state of a new instance; `tests/kernel/kernel_pool_test.ts` compares. Memory that has grown stays so.
 // Invariant: nobody holds a kernel beyond the case that made it.
 import { readFileSync } from "node:fs";
 import { EXPORTED, nameBytes, numberAt, SECTION, sectionBytes, sectionsOf, unsigned } from "../../scripts/wasm_sections.ts";

@@ -19,6 +19,7 @@ import {
 import { MemoryStorage } from "../../src/storage/memory.ts";
 import { SimDisk } from "./crash_storage.ts";
 import { testEnvironment } from "./environment.ts";
+import { recycling } from "./kernel_pool.ts";
 import { seeded } from "./random.ts";
 
 /** Objects that can be collected when a run begins, in the order in which they are: their places are what `targets` speaks of. */
@@ -252,7 +253,7 @@ export class ReclaimMatrix {
   /** Runs one case and crashes it at every point. */
   async run(run: Run): Promise<void> {
     try {
-      await this.#run(run);
+      await recycling(() => this.#run(run));
     } catch (error) {
       throw new Error(`${JSON.stringify(run)}: ${(error as Error).message}`, { cause: error });
     }
