@@ -76,7 +76,7 @@ export interface DurabilityReport {
 /**
  * A manifest: the crash-safe source of truth that a storage system keeps about itself, in one file.
  *
- * Reads outside a {@linkcode ReadTransaction} show the newest durable state at the time of the call.
+ * Reads outside a {@linkcode ReadTransaction} show the newest state at the time of the call for which the durability mode's promise holds: with "sync" a durable one, with "relaxed" and "none" one that a crash of the machine may take back.
  *
  * @example
  * ```ts
@@ -281,7 +281,7 @@ export class Manifest extends Reader {
 
   /**
    * Opened for reading: moves to the newest state of the file, journal included. Read transactions and ranges that are open keep theirs. That is the file as reads show it: a writer may have its newest group still
-   * to sync. Opened for writing it does nothing, because it shows the newest durable state anyway.
+   * to sync. Opened for writing it does nothing, because it shows the newest state anyway.
    */
   async refresh(): Promise<void> {
     const before = this.#core;
@@ -301,7 +301,7 @@ export class Manifest extends Reader {
     this.#adopt(core);
   }
 
-  /** Pins the newest durable state. Close it. */
+  /** Pins the newest state that reads show. Close it. */
   read(): ReadTransaction {
     const core = this.#core;
     return new ReadTransaction((view, table) => core.reader(view, table), core.store.read());

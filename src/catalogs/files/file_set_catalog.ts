@@ -45,7 +45,7 @@ export interface VersionReceipt extends CommittedVersion {
  * A set of files that changes by versions, each of which appears as a whole or not at all: a version says which file each name stands for. The catalog names, verifies and deletes files; it never writes into one. Whoever makes a
  * file writes it under a path that was never used, then commits the names that are to stand for it. A file that a version has named does not change any more.
  *
- * Reads show the newest durable state; hold a version with `read`, or all of them with `state`, to use their files for longer. Several catalogs may share a manifest, each under its own name.
+ * Reads show the manifest's newest state, which is durable unless the durability mode is another than "sync"; hold a version with `read`, or all of them with `state`, to use their files for longer. Several catalogs may share a manifest, each under its own name.
  *
  * @example
  * ```ts
@@ -301,7 +301,7 @@ export class FileSetCatalog {
   }
 
   /**
-   * Drops all but the newest `keep` versions, and deletes the files that no version names any more. Versions stay that a reader of this process or a durable pin holds; 0 does nothing. What a deletion fails for stays condemned,
+   * Drops all but the newest `keep` versions, and deletes the files that no version names any more, of this set or of another one in the folder. Versions stay that a reader of this process or a durable pin holds; 0 does nothing. What a deletion fails for stays condemned,
    * is reported and comes again in the next prune, as does everything that a crash or an abort has left: no more is lost than time.
    *
    * ABORTED, CALLBACK_FAILED (with outcome `applied` when versions are gone); READ_ONLY; INVALID_ARGUMENT; what a commit may reject with.
@@ -326,8 +326,8 @@ export class FileSetCatalog {
   }
 
   /**
-   * Lists the files in the folder that nothing names: a report, nothing is deleted. Files of all file sets of this manifest, condemned files, files that a commit has in hand, manifests and their locks are no orphans; links are told
-   * and never followed. ABORTED; CALLBACK_FAILED; what listing the folder throws.
+   * Lists the files in the folder that nothing names: a report, nothing is deleted. Files of all file sets of this manifest that may be in the folder, condemned files, files that a commit has in hand, manifests and their locks are no
+   * orphans; backups, directories of other manifests and folders of other file sets are skipped, and told; links are told and never followed. ABORTED; CALLBACK_FAILED; what listing the folder throws.
    *
    * @example
    * ```ts

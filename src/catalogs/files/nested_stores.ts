@@ -2,6 +2,7 @@
 //
 //   backup     a directory with the directories that a backup store makes; what it keeps lies in these two, and nothing else of the directory is its
 //   manifest   a directory with a manifest, as a restore makes one: all of it is that manifest's
+//   restore    what a restore is building, or has left: another one may be at work in it
 //   files      the folder of a file set that is open in this process, of whatever manifest
 //
 // The folder itself may hold its manifest, and a backup; it is never another set's.
@@ -13,7 +14,7 @@ import { openPlaces, type Place } from "./desk.ts";
 import { unlessMissing } from "./prune.ts";
 
 /** What is in a directory that is not the set's. */
-export type NestedKind = "backup" | "manifest" | "files";
+export type NestedKind = "backup" | "manifest" | "restore" | "files";
 
 /** A store inside the folder. */
 export interface NestedStore {
@@ -26,6 +27,8 @@ export interface NestedStore {
 /** Directories of a backup, and the one that tells it from others of these names. */
 const BACKUP: readonly string[] = ["backups", "objects"];
 const BACKUP_MARK = "objects/new";
+/** The end of the name of a directory that a restore works in. */
+const RESTORING = /\.restoring-[0-9a-f]{12}$/;
 const RECORD = /^[0-9]{8,15}-[0-9a-f]{64}\.json$/;
 
 /** The path of a name in a directory. */
@@ -69,6 +72,7 @@ export class NestedStores {
   /** What a directory is, whose names are given. */
   async kindOf(directory: string, entries: readonly FolderEntry[]): Promise<NestedKind | undefined> {
     if (directory !== "") {
+      if (RESTORING.test(directory)) return "restore";
       const facts = this.#others.size === 0 ? undefined : await unlessMissing(() => this.#folder.facts(directory));
       if (facts !== undefined && this.#others.has(facts.identity)) return "files";
       for (const { name, kind } of entries) {

@@ -9,6 +9,7 @@ import { codeOf } from "../../manifest/open_manifest.ts";
 import { SimFolder } from "../../support/disk/sim_folder.ts";
 import { makeFolder, removeFolder } from "../../support/folder.ts";
 import { test } from "../../support/harness.ts";
+import { WrappedFolder } from "../../support/wrapped_folder.ts";
 import { data, filesIn, Place, putFile } from "./parts.ts";
 
 const HOUR = 3_600_000;
@@ -95,6 +96,25 @@ test("nested: a restored directory in the folder is skipped with everything in i
     0,
   ]);
   assertEquals(await filesIn(folder, "restored"), ["restored/files-1/a1", "restored/files-1/d/b1", "restored/manifest.waybill"]);
+  await manifest.close();
+});
+
+test("nested: a restore at work in the folder is skipped, at each of its calls", async () => {
+  const place = await Place.open();
+  const { folder, manifest, catalog, environment } = place;
+  await place.commit({ a: "a1", b: "d/b1" });
+  const backups = await BackupStore.open(memoryFolder(place.clock), { create: true, environment });
+  await backups.backup({ manifest, fileSets: [catalog] });
+  const kinds = new Set<string>();
+  class Watched extends WrappedFolder {
+    override async before(): Promise<void> {
+      const { orphans, skipped } = await catalog.orphans({ minAgeMs: 0 });
+      assertEquals(orphans, []);
+      for (const { directory, kind } of skipped) kinds.add(`${kind} ${directory.replace(/[0-9a-f]{12}$/, "#")}`);
+    }
+  }
+  await backups.restore({ into: new Watched(folder), name: "restored" });
+  assertEquals([...kinds].sort(), ["manifest restored", "restore restored.restoring-#"]);
   await manifest.close();
 });
 
