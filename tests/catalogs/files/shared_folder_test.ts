@@ -183,12 +183,17 @@ test("two folders: which one a file set is over is looked at again: one that was
   });
   const { folder, catalog } = place;
   const other = await place.over(moving, { name: "other" });
-  at = folder; // as a path that leads to another directory now
   await put(catalog, folder, "ours", "stays");
-  await put(other, folder, "ours");
+  await put(other, elsewhere, "ours", "theirs");
+  await putFile(folder, "theirs", "theirs");
+  at = folder; // as a path that leads to another directory now
+  assertEquals((await catalog.orphans({ minAgeMs: 0 })).orphans, []);
+  at = elsewhere; // and back
+  assertEquals(paths((await catalog.orphans({ minAgeMs: 0 })).orphans), ["theirs"]);
+  at = folder;
   await drop(catalog, "ours");
   assertEquals((await catalog.prune(1)).shared, 1);
-  assertEquals(await filesIn(folder), ["ours", "stays"]);
+  assertEquals(await filesIn(folder), ["ours", "stays", "theirs"]);
   await place.manifest.close();
 });
 
