@@ -10,11 +10,14 @@ import { SimMachine } from "../../support/disk/sim_machine.ts";
 import { testEnvironment } from "../../support/environment.ts";
 import { test } from "../../support/harness.ts";
 import { seeded } from "../../support/random.ts";
+import { currentRuntime } from "../../support/runtimes.ts";
 import { data, filesIn, putFile, StandingClock } from "./parts.ts";
 
 const SEED = 20_261_122;
 /** Images of each moment. */
 const IMAGES = 3;
+/** Every moment on one runtime, every fourth on the others: what is done is the same on all. */
+const EVERY = currentRuntime() === "deno" ? 1 : 4;
 const SETS = ["first", "second"] as const;
 
 type Mode = NonNullable<ManifestOptions["durability"]>;
@@ -151,7 +154,7 @@ for (const mode of ["sync", "relaxed", "none"] as const) {
     const moments = machine.moments();
     for (const [calls, moment] of moments.entries()) {
       const stage = stages.findLast((one) => one.calls <= calls);
-      if (stage === undefined) continue; // the catalogs are being made
+      if (stage === undefined || calls % EVERY > 0) continue; // the catalogs are being made
       let number = 0;
       for (const image of machine.crashes(moment, random.fork(calls))) {
         const recovering = image.open({ now: clock.now, recording: false });
@@ -161,6 +164,6 @@ for (const mode of ["sync", "relaxed", "none"] as const) {
       }
     }
     console.log(`seed ${SEED}: ${moments.length} moments, ${images} images`);
-    assert(images > 150, `${images} images`);
+    assert(images * EVERY > 150, `${images} images`);
   });
 }
