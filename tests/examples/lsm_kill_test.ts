@@ -19,7 +19,7 @@ function moment(random: Random, round: number): number {
   return round < 2 || random.chance(0.25) ? 1 + random.int(3) : random.between(3, 160);
 }
 
-test("lsm example: killed a dozen times on real files it keeps every acknowledged write and leaves no orphan", async () => {
+test("lsm example: killed a dozen times on real files it keeps every acknowledged write and leaves no orphan: test_e2e_crash_and_stress", async () => {
   const first = RUNTIMES.indexOf(currentRuntime());
   const seed = 60_000 + first;
   console.log(`seed ${seed}`);
