@@ -19,12 +19,9 @@ export async function deleteObsolete(catalog: LsmCatalog, folder: Folder, tables
   return files.length;
 }
 
-/**
- * Deletes files that no state of the catalog names and nobody is writing; returns how many. That opening the manifest has repaired something is no reason to keep them: a crash may leave it so, and that the catalog is the
- * right one was seen when the engine was opened, by the files.
- */
+/** Deletes files that no state of the catalog names and nobody is writing; returns how many. ORPHANS_REFUSED when opening the manifest has repaired what no crash leaves: opened again it is whole. */
 export async function deleteOrphans(catalog: LsmCatalog, folder: Folder): Promise<number> {
-  const { orphans } = catalog.orphans(await listFiles(folder), { accept: ["damaged"] });
+  const { orphans } = catalog.orphans(await listFiles(folder));
   return await remove(folder, orphans.map(({ file }) => file!));
 }
 

@@ -17,28 +17,37 @@ export interface Pin {
   namesFileName(fileName: string): boolean;
 }
 
+/** Stands for a manifest that writes, as long as it is open. Not the manifest itself: what is found here keeps none alive. */
+export type Writing = Readonly<Record<never, never>>;
+
 /** Those who hold versions of a catalog. */
 export class Holders {
-  /** The manifest that writes, as long as it is open. */
-  writer: Manifest | undefined;
   /** States before this one may name files that are deleted. */
   released = 0;
-  readonly #pins = new Map<Manifest, Set<Pin>>();
+  #writing: Writing | undefined;
+  readonly #pins = new Set<Pin>();
 
-  /** Versions that are held. */
-  *pins(): Generator<Pin> {
-    for (const pins of this.#pins.values()) for (const pin of pins) if (!pin.closed) yield pin;
+  /** The manifest that writes; undefined: none in this process, or it is closed. */
+  get writing(): Writing | undefined {
+    return this.#writing;
   }
 
-  /** Holds a version until the manifest is closed; returns what lets it go. */
-  hold(manifest: Manifest, pin: Pin): () => void {
-    let pins = this.#pins.get(manifest);
-    if (pins === undefined) {
-      this.#pins.set(manifest, pins = new Set());
-      onClosed(manifest, () => this.#pins.delete(manifest));
+  /** Versions that are held. One whose manifest was closed is not any more. */
+  *pins(): Generator<Pin> {
+    for (const pin of this.#pins) {
+      if (pin.closed) this.#pins.delete(pin);
+      else yield pin;
     }
-    pins.add(pin);
-    return () => void pins.delete(pin);
+  }
+
+  /** Holds a version. */
+  hold(pin: Pin): void {
+    this.#pins.add(pin);
+  }
+
+  /** Lets a version go. */
+  letGo(pin: Pin): void {
+    this.#pins.delete(pin);
   }
 
   /** Whether a state that is held names a file. */
@@ -60,26 +69,29 @@ export class Holders {
 
   /** A manifest that writes was opened, whose newest state is this one: what came before may have been released by others. */
   enter(manifest: Manifest, edit: number): void {
-    this.writer = manifest;
+    const writing = this.#writing = {};
     this.release(edit);
-    onClosed(manifest, () => {
-      if (this.writer === manifest) this.writer = undefined;
+    manifest.subscribe(({ type }) => {
+      if (type === "closed" && this.#writing === writing) this.#writing = undefined;
     });
   }
 }
 
-function onClosed(manifest: Manifest, then: () => void): void {
-  manifest.subscribe(({ type }) => void (type === "closed" && then()));
-}
-
 const all = new Map<string, WeakRef<Holders>>();
+/** So many there are when those that are gone are looked for: then a look costs what made them cost. */
+let sweepAt = 64;
+
+function sweep(): void {
+  for (const [key, ref] of all) if (ref.deref() === undefined) all.delete(key);
+  sweepAt = Math.max(64, 2 * all.size);
+}
 
 /** Those who hold versions of a catalog. A copy of the file has the same id and other bytes. */
 export function holdersOf(manifest: Manifest, name: string): Holders {
   const key = `${manifest.storageIdentity}\0${manifest.fileId}\0${name}`;
   const found = all.get(key)?.deref();
   if (found !== undefined) return found;
-  for (const [key, ref] of all) if (ref.deref() === undefined) all.delete(key);
+  if (all.size >= sweepAt) sweep();
   const holders = new Holders();
   all.set(key, new WeakRef(holders));
   return holders;

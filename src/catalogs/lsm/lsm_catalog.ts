@@ -252,7 +252,7 @@ export class LsmCatalog extends LsmReader {
     if (typeof files !== "boolean") failType(`Cannot ${action}: files is not a boolean`, { field: "files" });
     const view = this.manifest.read();
     try {
-      return new LsmVersion(this.manifest, view, this.name, this.#core.holders, files);
+      return new LsmVersion(view, this.name, this.#core.holders, files);
     } catch (error) {
       view.close();
       throw error;

@@ -2,10 +2,9 @@
 //
 // Invariant: who looks for files that are held never misses one. A reader beside the writer holds no pages of the manifest: where its rows have been replaced it is taken to name every file that it may have named.
 import { fail } from "../../errors.ts";
-import type { Manifest } from "../../manifest/manifest.ts";
 import type { ReadTransaction } from "../../manifest/read/read_transaction.ts";
 import type { Reader } from "../../manifest/read/reader.ts";
-import type { Holders } from "./holders.ts";
+import type { Holders, Writing } from "./holders.ts";
 import { LsmReader, namesFile } from "./reader.ts";
 import { type FileKind, lsmSsts } from "./tables.ts";
 
@@ -42,12 +41,11 @@ export class LsmVersion extends LsmReader {
   readonly #view: ReadTransaction;
   readonly #holders: Holders;
   /** Beside which it was pinned; undefined: its files are not held. */
-  readonly #writer: Manifest | undefined;
-  readonly #letGo: (() => void) | undefined;
+  readonly #writing: Writing | undefined;
   readonly #next: Readonly<Record<FileKind, number>>;
 
   /** Made by `LsmCatalog.pin`. */
-  constructor(manifest: Manifest, view: ReadTransaction, name: string, holders: Holders, files: boolean) {
+  constructor(view: ReadTransaction, name: string, holders: Holders, files: boolean) {
     super(name);
     this.#view = view;
     this.#holders = holders;
@@ -56,14 +54,14 @@ export class LsmVersion extends LsmReader {
     this.#next = { sst: nextSstId, wal: nextWalId };
     if (!files) return;
     const detail = { catalog: name };
-    if (holders.writer === undefined) {
+    if (holders.writing === undefined) {
       fail("READ_ONLY", "Cannot pin a version: no manifest of this process writes the catalog, and who does would not know", { detail });
     }
     if (edit < holders.released) {
       fail("SNAPSHOT_EXPIRED", "Cannot pin a version: files of this state may be deleted, there is a newer one", { detail });
     }
-    this.#writer = holders.writer;
-    this.#letGo = holders.hold(manifest, this);
+    this.#writing = holders.writing;
+    holders.hold(this);
   }
 
   /** The last change of the manifest that it shows. */
@@ -78,12 +76,12 @@ export class LsmVersion extends LsmReader {
 
   /** Whether its files stay: they were not pinned with `files: false`, and the manifest that writes has been open since, in this process. */
   get held(): boolean {
-    return !this.closed && this.#writer !== undefined && this.#writer === this.#holders.writer;
+    return !this.closed && this.#writing !== undefined && this.#writing === this.#holders.writing;
   }
 
   /** Lets the state and its files go; a second call does nothing. */
   close(): void {
-    this.#letGo?.();
+    this.#holders.letGo(this);
     this.#view.close();
   }
 
