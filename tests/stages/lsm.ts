@@ -5,7 +5,7 @@ import { runWorkload, type Workload, WORKLOADS } from "../support/lsm/workloads.
 import type { StageReport } from "./report.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
-const GATE: Effort = { images: 19, beforeEvery: 8, goesOnEvery: 70, twiceEvery: 80, nestedEvery: 60, nestedDepth: 1 };
+const GATE: Effort = { images: 12, beforeEvery: 10, goesOnEvery: 65, twiceEvery: 80, nestedEvery: 48, nestedDepth: 1 };
 const SOAK: Effort = { images: 30, beforeEvery: 2, goesOnEvery: 15, twiceEvery: 20, nestedEvery: 25, nestedDepth: 2 };
 
 /** Every third workload has a device with sectors of 4096 bytes. */
@@ -23,9 +23,13 @@ async function attack(index: number, seed: number, effort: Effort, seen: Seen, r
       if (phase === "compaction") report.count("crash points of compactions");
       report.cell("crash points", name, phase);
     },
-    judged(phase, { replayed, torn, orphans }, { goesOn, twice }, nested) {
+    judged(phase, { replayed, torn, orphans }, { goesOn, twice }, nested, known, fates) {
       report.count("crash images", 1 + nested);
       report.cell("images", name, phase);
+      report.count(known ? "images with rows and files of another one" : "engines opened");
+      if (fates.applied) report.count("images with changes of the manifest applied");
+      if (fates.dropped) report.count("images with changes of the manifest dropped");
+      if (fates.torn) report.count("images with changes of the manifest torn");
       if (replayed > 0) report.count("images with writes that were only in segments");
       if (torn) report.count("images with a torn segment");
       if (orphans > 0) report.count("images with orphans");
@@ -68,17 +72,21 @@ export const stage: Stage = {
   v8Flags: "--min-semi-space-size=64,--max-semi-space-size=64",
   seed: 50_000,
   targets: {
-    "crash images": 20_000,
+    "crash images": 15_000,
+    "engines opened": 7_500,
     "workloads": WORKLOADS.length,
     "crash points": 2_000,
     "crash points of flushes": 500,
     "crash points of compactions": 400,
     "crashes inside recovery": 4_000,
-    "images with writes that were only in segments": 6_000,
+    "images with writes that were only in segments": 5_500,
     "images with a torn segment": 1_500,
-    "images with orphans": 5_000,
-    "went on": 150,
-    "opened three times": 120,
+    "images with changes of the manifest applied": 1_000,
+    "images with changes of the manifest dropped": 400,
+    "images with changes of the manifest torn": 2_200,
+    "images with orphans": 4_500,
+    "went on": 140,
+    "opened three times": 110,
     "looks of pinned readers": 8,
   },
   run,

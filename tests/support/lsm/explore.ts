@@ -1,5 +1,6 @@
 // Crashes a workload at every call of its disk and its folder, and judges the images.
 import type { RecoveryReport } from "../../../examples/lsm/recovery.ts";
+import type { Fate } from "../disk/change.ts";
 import type { MachineImage } from "../disk/sim_machine.ts";
 import { seeded } from "../random.ts";
 import { judge, type Looks } from "./judge.ts";
@@ -30,8 +31,25 @@ export interface Audience {
   /** A crash point of a phase was visited. */
   point(phase: Phase): void;
   /** An image was opened. */
-  judged(phase: Phase, report: RecoveryReport, looks: Looks, nested: number): void;
+  judged(phase: Phase, report: RecoveryReport, looks: Looks, nested: number, known: boolean, fates: Fates): void;
   failed(what: string, place: Place): void;
+}
+
+/** What became of changes of the manifest's file in an image. */
+export interface Fates {
+  readonly applied: boolean;
+  readonly dropped: boolean;
+  /** Cut, spoilt, or growth without data. */
+  readonly torn: boolean;
+}
+
+function fatesOf({ disk: { outcomes } }: MachineImage): Fates {
+  const has = (is: (fate: Fate) => boolean): boolean => outcomes.some(({ fate }) => is(fate));
+  return {
+    applied: has((fate) => fate === "keep"),
+    dropped: has((fate) => fate === "drop"),
+    torn: has((fate) => fate !== "keep" && fate !== "drop"),
+  };
 }
 
 /** Images known before in a row behind which a crash point has nothing new. */
@@ -73,10 +91,10 @@ export async function explore(subject: LsmSubject, seed: number, effort: Effort,
     for (const image of imagesAt(segment, moment, seed, at)) {
       looked++;
       const place = { at, image: image.index };
-      const known = seen.get(image.hash);
-      if (known !== undefined) {
-        if (known !== FAILED && (known < bounds.least || known > bounds.most)) {
-          audience.failed(`it holds ${known} writes, expected ${bounds.least} to ${bounds.most}`, place);
+      const writes = seen.get(image.hash);
+      if (writes !== undefined) {
+        if (writes !== FAILED && (writes < bounds.least || writes > bounds.most)) {
+          audience.failed(`it holds ${writes} writes, expected ${bounds.least} to ${bounds.most}`, place);
         }
         if (++misses === MISSES || looked > effort.images * TRIES) break;
         continue;
@@ -90,11 +108,11 @@ export async function explore(subject: LsmSubject, seed: number, effort: Effort,
         nested: number % effort.nestedEvery === 0 ? effort.nestedDepth : 0,
       };
       audience.judging(place);
-      const { hash } = image;
+      const { hash } = image, fates = fatesOf(image);
       try {
-        const { held, report, nested } = await judge(image, history, bounds, looks);
+        const { held, report, nested, known } = await judge(image, history, bounds, looks);
         seen.set(hash, held);
-        audience.judged(phase, report, looks, nested);
+        audience.judged(phase, report, looks, nested, known, fates);
       } catch (error) {
         seen.set(hash, FAILED);
         audience.failed(error instanceof Error ? error.message : String(error), place);

@@ -1,7 +1,11 @@
 // Opens an image of a crash and judges it: nothing that the catalog names is missing or damaged, the engine opens without help and holds every acknowledged write and none that was not begun, and no other file is left.
 //
+// What the engine does follows from the rows that the manifest shows and from the files beside it. Of many images only the manifest's file differs, in what no row comes of: each of these is opened as a manifest, and where an image with the same
+// rows and files was judged before, what the engine has made of that one counts for both.
+//
 // For a share of the images more is done: the engine goes on with writes, flushes and compactions; it is opened a second time; the opening itself is crashed at each of its calls.
-import { listCatalogs, LsmCatalog } from "@waybill/manifest/lsm";
+import type { Manifest, Table } from "@waybill/manifest";
+import { listCatalogs, LsmCatalog, lsmObsolete, lsmSsts, lsmStates, lsmWals } from "@waybill/manifest/lsm";
 import type { MachineImage, RecoveringMachine } from "../disk/sim_machine.ts";
 import type { SimFolder } from "../disk/sim_folder.ts";
 import { seeded } from "../random.ts";
@@ -30,6 +34,26 @@ export interface Verdict {
   readonly report: RecoveryReport;
   /** Images of crashes within the opening. */
   readonly nested: number;
+  /** Whether the engine was not opened, because an image with the same rows and files was judged before. */
+  readonly known: boolean;
+}
+
+/** What came of images of a history, by their rows and files. */
+const known = new WeakMap<LsmHistory, Map<string, Verdict>>();
+
+/** Rows of a catalog. */
+const TABLES = [lsmSsts, lsmWals, lsmObsolete, lsmStates] as readonly Table<readonly [name: string, ...unknown[]], unknown>[];
+
+/** Rows and files, as far as an engine can see them; undefined where there is no catalog yet. */
+function keyOf(manifest: Manifest, tree: number): string | undefined {
+  if (listCatalogs(manifest).length === 0) return undefined;
+  const { damagedSlots, rebuilt, cut, lastGroup } = manifest.recovery;
+  const damaged = damagedSlots.length > 0 || rebuilt.some(({ group }) => group !== (cut?.group ?? lastGroup));
+  const rows = TABLES.map((table) => manifest.range(table).toArray());
+  return JSON.stringify(
+    [tree, damaged, manifest.latestChangeSequence(), rows],
+    (_, value) => value instanceof Uint8Array ? [...value] : value,
+  );
 }
 
 const NONE: Looks = { before: false, goesOn: false, twice: false, nested: 0 };
@@ -37,11 +61,20 @@ const NONE: Looks = { before: false, goesOn: false, twice: false, nested: 0 };
 /** Judges an image; throws with what is wrong. */
 export async function judge(image: MachineImage, history: LsmHistory, bounds: Bounds, looks: Looks): Promise<Verdict> {
   const machine = image.open({ recording: looks.nested > 0 });
-  const opened = await open(machine.storage, machine.folder, looks.before);
+  const manifest = await openManifest(machine.storage, { cacheBytes: 0 });
+  let verdicts = known.get(history);
+  if (verdicts === undefined) known.set(history, verdicts = new Map());
+  const plain = !looks.before && !looks.goesOn && !looks.twice && looks.nested === 0;
+  const key = keyOf(manifest, image.tree.hash());
+  const before = plain && key !== undefined ? verdicts.get(key) : undefined;
+  if (before !== undefined) {
+    checkBounds(before.held, bounds);
+    return before;
+  }
+  const opened = { manifest, engine: await openOn(manifest, machine.folder, looks.before) };
   const { engine } = opened;
   const held = engine.lastLsn;
-  if (held < bounds.least) throw new Error(`it holds ${held} writes, and ${bounds.least} were acknowledged`);
-  if (held > bounds.most) throw new Error(`it holds ${held} writes, and ${bounds.most} were begun`);
+  checkBounds(held, bounds);
   await checkContent(opened, machine, history, held);
   const moments = machine.moments();
   if (looks.goesOn) await goOn(opened, machine, history, held);
@@ -75,13 +108,24 @@ export async function judge(image: MachineImage, history: LsmHistory, bounds: Bo
       }
     }
   }
-  return { held, report: engine.recovery, nested };
+  const verdict: Verdict = { held, report: engine.recovery, nested, known: false };
+  if (key !== undefined) verdicts.set(key, { ...verdict, nested: 0, known: true });
+  return verdict;
 }
 
-async function open(storage: Storage, folder: SimFolder, look = false): Promise<Opened> {
-  const manifest = await openManifest(storage, { cacheBytes: 0 });
+function checkBounds(held: number, { least, most }: Bounds): void {
+  if (held < least) throw new Error(`it holds ${held} writes, and ${least} were acknowledged`);
+  if (held > most) throw new Error(`it holds ${held} writes, and ${most} were begun`);
+}
+
+async function openOn(manifest: Manifest, folder: SimFolder, look = false): Promise<Engine> {
   if (look && listCatalogs(manifest).length > 0) checkNamed(await LsmCatalog.open(manifest), folder.live());
-  return { manifest, engine: await Engine.open({ ...SMALL, automatic: false, manifest, folder }) };
+  return await Engine.open({ ...SMALL, automatic: false, manifest, folder });
+}
+
+async function open(storage: Storage, folder: SimFolder): Promise<Opened> {
+  const manifest = await openManifest(storage, { cacheBytes: 0 });
+  return { manifest, engine: await openOn(manifest, folder) };
 }
 
 async function checkContent({ engine }: Opened, { folder }: RecoveringMachine, history: LsmHistory, count: number): Promise<void> {
