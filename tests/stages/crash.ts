@@ -101,7 +101,6 @@ export const stage: Stage = {
   name: "crash",
   title: "Crashes at every call of every workload, and inside recovery",
   parts: 6,
-  v8Flags: "--min-semi-space-size=64,--max-semi-space-size=64", // each image is opened with kernels of its own: garbage soon
   seed: 20_000,
   targets: {
     "crash images": 300_000,
