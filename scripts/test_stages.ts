@@ -43,8 +43,7 @@ export async function stageJobs(names: readonly string[]): Promise<Job[]> {
 
 /** Runs a process of a stage. */
 export function runStage(stage: Stage, args: string[], seconds: number): ReturnType<typeof runProgram> {
-  const v8 = stage.v8Flags === undefined ? [] : [`--v8-flags=${stage.v8Flags}`];
-  return runProgram(Deno.execPath(), ["run", "-A", "--no-check", ...v8, "tests/stages/run.ts", "--stage", stage.name, ...args], seconds);
+  return runProgram(Deno.execPath(), ["run", "-A", "--no-check", "tests/stages/run.ts", "--stage", stage.name, ...args], seconds);
 }
 
 async function runPart(stage: Stage, part: number, total: StageReport): Promise<JobResult> {

@@ -21,7 +21,7 @@ export async function deleteObsolete(catalog: LsmCatalog, folder: Folder, tables
 
 /** Deletes files that no state of the catalog names and nobody is writing; returns how many. ORPHANS_REFUSED when opening the manifest has repaired what no crash leaves: opened again it is whole. */
 export async function deleteOrphans(catalog: LsmCatalog, folder: Folder): Promise<number> {
-  const { orphans } = catalog.orphans(await listFiles(folder));
+  const { orphans } = await catalog.orphans(await listFiles(folder));
   return await remove(folder, orphans.map(({ file }) => file!));
 }
 

@@ -45,6 +45,8 @@ export interface FoundGroup extends Position {
   readonly rebuilt: number;
   /** Damaged beyond parity: only the frames in front of the damage are there. */
   readonly torn: boolean;
+  /** The newest group that this one says was durable when it was written; −1: nobody asked, or the block that says so is damaged. */
+  readonly durable: number;
 }
 
 /** Reads the groups of one journal. */
@@ -74,10 +76,10 @@ export class GroupReader {
   }
 
   /** Parses the group that follows, at each place where it may be. `nextFrame` is the number that its first frame must have. */
-  find(nextFrame: number): FoundGroup | undefined {
+  find(nextFrame: number, asksDurable = false): FoundGroup | undefined {
     const { group } = this.#source.journal.mark();
     for (const place of this.#places()) {
-      const found = this.#parse(place, group, nextFrame);
+      const found = this.#parse(place, group, nextFrame, asksDurable);
       if (found) return found;
     }
     return undefined;
@@ -93,7 +95,7 @@ export class GroupReader {
     return places;
   }
 
-  #parse(position: Position, group: number, nextFrame: number): FoundGroup | undefined {
+  #parse(position: Position, group: number, nextFrame: number, asksDurable: boolean): FoundGroup | undefined {
     const { kernel, journal, meta } = this.#source;
     const x = kernel.exports;
     const rest = journal.blocksOf(position.extent) - position.block;
@@ -102,6 +104,7 @@ export class GroupReader {
     for (;;) {
       const at = this.#load(position, wanted);
       const have = this.#block + this.#count - position.block;
+      const durable = asksDurable ? this.#durableAt(at) : -1;
       const status = x.groupParse(at, have, meta.epoch, group);
       if (status === MORE) {
         const needed = kernel.word(CTRL_OUT_COUNT);
@@ -126,8 +129,14 @@ export class GroupReader {
           detail: { group },
         });
       }
-      return { ...position, group, blocks: size, frames, firstFrame, rebuilt: x.parsedRebuilt(), torn };
+      return { ...position, group, blocks: size, frames, firstFrame, rebuilt: x.parsedRebuilt(), torn, durable };
     }
+  }
+
+  /** What the group whose first two blocks are at an address says was durable; −1 when neither of them can say. The parity of a single block is its mirror. */
+  #durableAt(at: number): number {
+    const { exports: x } = this.#source.kernel;
+    return [at, at + BLOCK_SIZE].map((block) => x.blockPeek(block) === OK ? x.peekDurable() : -1).find((durable) => durable >= 0) ?? -1;
   }
 
   /** A whole group of `size` blocks has been parsed: what counts as read is what lies behind it. */

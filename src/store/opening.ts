@@ -76,8 +76,8 @@ class Opening {
     groups: 0,
     frames: 0,
     cut: undefined,
-    lastGroup: undefined,
     rebuilt: [],
+    damagedGroups: [],
     repairedSlots: [],
     damagedSlots: [],
   };

@@ -36,13 +36,11 @@ export class Replay {
         if (this.#remains) this.#report.cut = { group: journal.nextGroup, frames: 0 };
         break;
       }
-      if (found.rebuilt >= 0) this.#report.rebuilt.push({ group: found.group, block: found.rebuilt });
+      this.#note(found);
       this.#apply(found.frames);
       if (found.torn) this.#report.cut = { group: journal.nextGroup, frames: found.frames };
       // A torn group is never counted as journal: the checkpoint behind recovery adopts its frames.
       journal.add(found, found.blocks);
-      this.#report.groups++;
-      this.#report.lastGroup = found.group;
       if (found.torn) break;
     }
     this.#groups.end();
@@ -57,11 +55,9 @@ export class Replay {
     const { kernel, io, journal } = this.#core;
     let any = false;
     for (let found = this.#find(); found && !found.torn; found = this.#find()) {
-      if (found.rebuilt >= 0) this.#report.rebuilt.push({ group: found.group, block: found.rebuilt });
+      this.#note(found);
       this.#apply(found.frames);
       journal.add(found, found.blocks);
-      this.#report.groups++;
-      this.#report.lastGroup = found.group;
       any = true;
     }
     this.#groups.end();
@@ -89,8 +85,18 @@ export class Replay {
     }
   }
 
+  /** `durable`, which costs a look at the group before it is parsed, is asked for when there is something that it may show. */
   #find(): FoundGroup | undefined {
-    return this.#groups.find(this.#core.kernel.exports.versionFrame(-1) + 1);
+    const { rebuilt, damagedGroups } = this.#report;
+    return this.#groups.find(this.#core.kernel.exports.versionFrame(-1) + 1, rebuilt.length > damagedGroups.length);
+  }
+
+  /** Takes a group into the report. */
+  #note({ group, rebuilt: block, durable }: FoundGroup): void {
+    const { rebuilt, damagedGroups } = this.#report;
+    for (const { group } of rebuilt.slice(damagedGroups.length)) if (group <= durable) damagedGroups.push(group);
+    if (block >= 0) rebuilt.push({ group, block });
+    this.#report.groups++;
   }
 
   #apply(frames: number): void {

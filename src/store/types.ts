@@ -149,12 +149,12 @@ export interface RecoveryReport {
   groups: number;
   /** Frames applied again. */
   frames: number;
-  /** Number of the newest journal group that was applied again, whole or in part; undefined when none was. */
-  lastGroup: number | undefined;
   /** A torn group at the journal's end was cut: group number and what was kept of it. */
   cut: { group: number; frames: number } | undefined;
   /** Journal blocks rebuilt from parity: group number and block index. */
   rebuilt: { group: number; block: number }[];
+  /** Groups of them that had been durable, so that no crash has left them as they were: something has damaged the file. */
+  damagedGroups: number[];
   /** Meta slots that were written again from their copy: 0 A1, 1 B1, 2 A2, 3 B2. */
   repairedSlots: number[];
   /** Those of them that no crash leaves as they were: something has damaged the file. */

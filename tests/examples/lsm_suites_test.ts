@@ -224,7 +224,7 @@ test("lsm engine: segments go behind their flush, tables behind their compaction
   const again = await reopen(manifest, folder);
   const { catalog } = again;
   // The process that opens may still be writing the table, as far as the catalog knows; the segment had no entries.
-  assertEquals(catalog.orphans(await listFiles(folder)).underWay.map(({ file }) => file), [{ kind: "sst", id }]);
+  assertEquals((await catalog.orphans(await listFiles(folder))).underWay.map(({ file }) => file), [{ kind: "sst", id }]);
   const named = [...catalog.listSsts().map(({ id }) => nameOf({ kind: "sst", id })), nameOf({ kind: "wal", id: catalog.getActiveWal() })];
   assertEquals(await own(), [...named, nameOf({ kind: "sst", id })].sort());
   assertEquals((await namesIn(folder)).filter((name) => strangers.includes(name)), strangers);

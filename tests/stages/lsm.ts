@@ -69,7 +69,6 @@ export const stage: Stage = {
   name: "lsm",
   title: "Crashes of the example engine at every call, its flushes and compactions included, and inside recovery",
   parts: 2,
-  v8Flags: "--min-semi-space-size=64,--max-semi-space-size=64",
   seed: 50_000,
   targets: {
     "crash images": 15_000,

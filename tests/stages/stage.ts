@@ -27,8 +27,6 @@ export interface Stage {
   readonly title: string;
   /** Processes that share it in the gate. */
   readonly parts: number;
-  /** Flags of V8 for its processes. */
-  readonly v8Flags?: string;
   /** Seed of the gate's run. */
   readonly seed: number;
   /** The least that the gate's run must have counted, over all parts. */

@@ -118,15 +118,15 @@ WebAssembly.Instance = function (wanted: WebAssembly.Module, imports?: WebAssemb
   return instance;
 } as unknown as typeof WebAssembly.Instance;
 
-/** Runs one case. When it has ended well, the kernels that it has made go into the pool. Cases do not run side by side; one within another is a part of it. */
+/** Runs one case. When it has ended well, the kernels that it has made go into the pool. Cases do not run side by side; one may run within another. */
 export async function recycling<T>(run: () => Promise<T>): Promise<T> {
-  if (lent !== undefined) return await run();
+  const around = lent;
   const mine = lent = [] as WebAssembly.Instance[];
   try {
     const answer = await run();
     for (const instance of mine) pool!.giveBack(instance);
     return answer;
   } finally {
-    lent = undefined;
+    lent = around;
   }
 }

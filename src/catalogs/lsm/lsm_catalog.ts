@@ -60,7 +60,7 @@ export interface LsmStats {
  * The catalog of an engine that keeps sorted tables in levels and a write-ahead log in segments: which files there are, what is in them, how far the log has come. Changes are atomic, durable when their promise resolves
  * as the manifest's durability mode says, and part of its change log. The files themselves are the engine's: the catalog neither writes nor deletes any.
  *
- * Reads show the newest durable state; hold a version with `pin` to read files. Several catalogs may share a manifest, each under its own name.
+ * Reads show the newest state, which in the durability modes "relaxed" and "none" may not be durable yet; hold a version with `pin` to read files. Several catalogs may share a manifest, each under its own name.
  *
  * @example
  * ```ts
@@ -243,7 +243,7 @@ export class LsmCatalog extends LsmReader {
   // ---- versions and files -------------------------------------------------------------------------------------
 
   /**
-   * Holds the newest durable state: its files stay until it is closed, whichever handle of this process pins it. READ_ONLY when the manifest is only read and none that writes the catalog is open in this process: then nobody
+   * Holds the newest state: its files stay until it is closed, whichever handle of this process pins it. READ_ONLY when the manifest is only read and none that writes the catalog is open in this process: then nobody
    * would know, and `files: false` gives the rows alone. SNAPSHOT_EXPIRED when the state that a manifest shows which is only read is so old that files of it may be deleted: `refresh` it, and pin again.
    */
   pin(options: PinOptions = {}): LsmVersion {
@@ -290,7 +290,7 @@ export class LsmCatalog extends LsmReader {
 
   /**
    * Tells which of the files found in the engine's folder no state names (the newest, a held version, the removed ones) and nobody is writing. Give it all of them: ids of sorted tables, kinds and ids, or file names with `idOf`. It is
-   * a report: the engine deletes, if it wants to.
+   * a report: the engine deletes, if it wants to. Resolves when what it tells is durable, in every durability mode: no crash brings back a name of an orphan.
    *
    * ORPHANS_REFUSED when that cannot be told (`detail.reason`): `empty`, `damaged`, `foreign`; `accept` takes the responsibility. READ_ONLY where the manifest is only read, because another process may be writing.
    *
@@ -303,15 +303,17 @@ export class LsmCatalog extends LsmReader {
    * const catalog = await LsmCatalog.open(manifest);
    * const key = new TextEncoder().encode("a");
    * await catalog.addSst({ id: 1, minKey: key, maxKey: key });
-   * const { orphans } = catalog.orphans(["000001.sst", "LOCK"], {
+   * const { orphans } = await catalog.orphans(["000001.sst", "LOCK"], {
    *   idOf: (fileName) => /^\d{6}\.sst$/.test(fileName) ? parseInt(fileName) : undefined,
    * });
    * for (const { fileName } of orphans) console.log("delete", fileName); // none
    * ```
    */
-  orphans(found: Iterable<number | string | FileRef>, options: OrphanOptions = {}): OrphanReport {
+  async orphans(found: Iterable<number | string | FileRef>, options: OrphanOptions = {}): Promise<OrphanReport> {
     this.#assertWritable("tell orphans");
-    return tellOrphans(this.manifest, this.name, this.#core, found, options);
+    const report = tellOrphans(this.manifest, this.name, this.#core, found, options);
+    await this.#durable();
+    return report;
   }
 
   /** Says that a catalog whose rows have come from another history is right: its files have been compared with what it names. Nothing happens when `opening.foreign` is not the case. */

@@ -76,7 +76,7 @@ export function tellOrphans(
   if (files.length > 0 && state.foreign) {
     refuse("foreign", "the manifest was restored or salvaged, and nobody has said that the catalog is right");
   }
-  if (files.length > 0 && wasDamaged(rows.recovery)) refuse("damaged", "opening the manifest has repaired damage");
+  if (files.length > 0 && wasDamaged(rows)) refuse("damaged", "opening the manifest has repaired damage");
   const report = { orphans: [] as FoundFile[], underWay: [] as FoundFile[], unknown: [] as FoundFile[], named: 0 };
   const names = files.some(({ fileName }) => fileName !== undefined) ? namesIn(rows, name) : new Set<string>();
   const isName = (fileName: string): boolean => names.has(fileName) || core.holders.namesFileName(fileName);
@@ -94,10 +94,9 @@ export function tellOrphans(
   return report;
 }
 
-/** Whether opening has repaired what no crash leaves: a crash leaves one copy of a meta slot behind, and may damage a block of the newest group, which nobody was told is durable. */
-function wasDamaged({ cut, lastGroup, rebuilt, damagedSlots }: Manifest["recovery"]): boolean {
-  const newest = cut?.group ?? lastGroup;
-  return damagedSlots.length > 0 || rebuilt.some(({ group }) => group !== newest);
+/** Whether opening has repaired what no crash leaves. */
+function wasDamaged({ recovery: { damagedSlots, damagedGroups } }: Manifest): boolean {
+  return damagedSlots.length + damagedGroups.length > 0;
 }
 
 function foundFile(item: number | string | FileRef, idOf: OrphanOptions["idOf"]): FoundFile {

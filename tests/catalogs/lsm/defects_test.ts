@@ -33,7 +33,7 @@ test("LsmCatalog defect 3.3.1: a flipped byte anywhere in the file leaves the st
       assertEquals(stateOf(catalog), state, `byte ${at}`);
       whole++;
       try {
-        const { orphans } = catalog.orphans([...live, 31, 32]);
+        const { orphans } = await catalog.orphans([...live, 31, 32]);
         assertEquals(orphans, [], `byte ${at}`);
       } catch (error) {
         assertEquals((error as { code?: string }).code, "ORPHANS_REFUSED", `byte ${at}`);
@@ -187,10 +187,10 @@ test("item 33: orphans are a report, and are refused when the catalog is empty o
   const folder: FileRef[] = Array.from({ length: 30 }, (_, i) => ({ kind: "sst", id: i + 1 }));
   const { medium } = await closedCatalog();
   const { catalog, manifest } = await openLsm(crashed(medium));
-  const { orphans, named } = catalog.orphans(folder);
+  const { orphans, named } = await catalog.orphans(folder);
   assertEquals([orphans, named], [[], 30]); // one of them is to be deleted, and not forgotten
   await catalog.forget(await catalog.deletable());
-  assertEquals(catalog.orphans(folder).orphans, [{ file: { kind: "sst", id: 3 } }]); // said to be deleted, and still there
+  assertEquals((await catalog.orphans(folder)).orphans, [{ file: { kind: "sst", id: 3 } }]); // said to be deleted, and still there
   await manifest.close();
   const before = medium.file.bytes();
   const empty = await openLsm(new Medium());
@@ -202,7 +202,7 @@ test("item 33: orphans are a report, and are refused when the catalog is empty o
     const damaged = crashed(medium);
     damaged.file.write(slot + 500, new Uint8Array(100).fill(1));
     const opened = await openLsm(damaged);
-    if (await codeOf(() => Promise.resolve(opened.catalog.orphans(folder))).catch(() => "") === "ORPHANS_REFUSED") refused++;
+    if (await codeOf(() => opened.catalog.orphans(folder)).catch(() => "") === "ORPHANS_REFUSED") refused++;
   }
   assertGreater(refused, 0);
   assertEquals(medium.file.bytes(), before);

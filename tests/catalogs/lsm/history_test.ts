@@ -73,7 +73,7 @@ test("LsmCatalog history: a salvage that loses nothing changes nothing, but for 
   assertSound(catalog, "whole");
   const error = await errorOf(() => catalog.orphans([1, 110]));
   assertEquals([error.code, error.detail], ["ORPHANS_REFUSED", { catalog: "default", reason: "foreign", files: 2 }]);
-  assertEquals(ids(catalog.orphans([1, 110], { accept: ["foreign"] }).orphans.map(({ file }) => file!)), [110]);
+  assertEquals(ids((await catalog.orphans([1, 110], { accept: ["foreign"] })).orphans.map(({ file }) => file!)), [110]);
   await manifest.close();
   // It stays so until somebody says otherwise.
   const { catalog: again, manifest: other } = await openLsm(medium);
@@ -81,7 +81,7 @@ test("LsmCatalog history: a salvage that loses nothing changes nothing, but for 
   await again.acceptHistory();
   const sequence = other.latestChangeSequence();
   await again.acceptHistory();
-  assertEquals([other.latestChangeSequence(), ids(again.orphans([110]).orphans.map(({ file }) => file!))], [sequence, [110]]);
+  assertEquals([other.latestChangeSequence(), ids((await again.orphans([110])).orphans.map(({ file }) => file!))], [sequence, [110]]);
   await other.close();
   const { catalog: third, manifest: last } = await openLsm(medium, {}, { readOnly: true });
   assertEquals(third.opening.foreign, false);

@@ -224,7 +224,7 @@ test("LsmCatalog segments: ids with gaps stand for themselves (wal_sequence_gap_
   await catalog.flush({ wal: 900 });
   const { catalog: again } = await openLsm(crashed(medium));
   assertEquals([again.getFrozenWals(), again.getActiveWal(), again.peekNextWalId(), again.listObsolete().length], [[3, 17], 500, 901, 1]);
-  assertEquals(again.orphans([{ kind: "wal", id: 4 }, { kind: "wal", id: 900 }]).orphans, [{ file: { kind: "wal", id: 4 } }]);
+  assertEquals((await again.orphans([{ kind: "wal", id: 4 }, { kind: "wal", id: 900 }])).orphans, [{ file: { kind: "wal", id: 4 } }]);
 });
 
 test("LsmCatalog journal: a file without bytes is new when it may be made, and else an error (zero_length_file_opens_as_fresh)", async () => {

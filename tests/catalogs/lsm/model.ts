@@ -96,7 +96,7 @@ export class ModelRun {
     else if (roll < 63) this.#query();
     else if (roll < 70) this.#pin();
     else if (roll < 78) await this.#delete();
-    else if (roll < 84) this.#orphans();
+    else if (roll < 84) await this.#orphans();
     else if (roll < 88) await this.#catalog.checkpoint();
     else if (roll < 93) await this.#crash();
     else if (roll < 95) await this.#reopen();
@@ -213,7 +213,7 @@ export class ModelRun {
     } else if (deleted.length > 0) this.#meet("deleted and not forgotten");
   }
 
-  #orphans(): void {
+  async #orphans(): Promise<void> {
     const found: FileRef[] = [...this.#folder].map((file) => ({ kind: file.split(" ")[0] as FileKind, id: Number(file.split(" ")[1]) }));
     const { nextSst, nextWal } = this.#reference;
     const next = { sst: nextSst, wal: nextWal };
@@ -236,7 +236,7 @@ export class ModelRun {
     if (strange && (this.#wasEmpty || this.#reference.empty)) {
       let code = "";
       try {
-        this.#catalog.orphans(found);
+        await this.#catalog.orphans(found);
       } catch (error) {
         code = (error as { code: string }).code;
       }
@@ -244,7 +244,7 @@ export class ModelRun {
       this.#meet("orphans refused");
       return;
     }
-    const report = this.#catalog.orphans(found);
+    const report = await this.#catalog.orphans(found);
     for (const group of ["orphans", "underWay", "unknown"] as const) {
       assertEquals(report[group].map(({ file }) => file), groups[group], group);
       if (groups[group]!.length > 0) this.#meet(group);

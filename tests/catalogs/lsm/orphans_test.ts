@@ -3,8 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import { BLOCK_SIZE, META_BYTES, META_GENERATION } from "../../../assembly/format.ts";
 import { type FileRef, LsmCatalog, type OrphanReport } from "../../../src/catalogs/lsm/mod.ts";
 import { Manifest } from "../../../mod.ts";
+import { MemoryStorage } from "../../../src/storage/memory.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
+import { SimDisk } from "../../support/disk/sim_disk.ts";
 import { SimMachine } from "../../support/disk/sim_machine.ts";
 import { testEnvironment } from "../../support/environment.ts";
 import { test } from "../../support/harness.ts";
@@ -34,11 +36,11 @@ test("LsmCatalog orphans: what an earlier process had an id for and nobody names
   assertEquals(given.length, 6);
   const { catalog, manifest } = await openLsm(crashed(medium));
   const now = await catalog.allocateSstId(); // 7: this process writes it
-  const report = catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]);
+  const report = await catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]);
   assertEquals(told(report), { orphans: [0, 2, 5, 6], underWay: [7], unknown: [8, 900], named: 3 });
   // A report: it has changed nothing, and says the same again.
-  assertEquals(catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]), report);
-  assertEquals(told(catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
+  assertEquals(await catalog.orphans([0, 1, 2, 3, 4, 5, 6, now, 8, 900]), report);
+  assertEquals(told(await catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
   await manifest.close();
 });
 
@@ -48,23 +50,23 @@ test("LsmCatalog orphans: a file under way is none until its table has come and 
   await before.addSst(sst(1));
   const { catalog, manifest } = await openLsm(crashed(medium));
   const [a, b] = await catalog.allocateSstIds(2) as [number, number];
-  const seen = (): unknown => told(catalog.orphans([a, b]));
-  assertEquals(seen(), { orphans: [], underWay: [a, b], unknown: [], named: 0 });
+  const seen = async (): Promise<unknown> => told(await catalog.orphans([a, b]));
+  assertEquals(await seen(), { orphans: [], underWay: [a, b], unknown: [], named: 0 });
   await catalog.addSst(sst(a));
-  assertEquals(seen(), { orphans: [], underWay: [b], unknown: [], named: 1 });
+  assertEquals(await seen(), { orphans: [], underWay: [b], unknown: [], named: 1 });
   await catalog.removeSst(a);
-  assertEquals(seen(), { orphans: [], underWay: [b], unknown: [], named: 1 }); // to be deleted, not forgotten
+  assertEquals(await seen(), { orphans: [], underWay: [b], unknown: [], named: 1 }); // to be deleted, not forgotten
   const version = catalog.pin();
   await catalog.forget([{ kind: "sst", id: a }]);
-  assertEquals(seen(), { orphans: [a], underWay: [b], unknown: [], named: 0 });
+  assertEquals(await seen(), { orphans: [a], underWay: [b], unknown: [], named: 0 });
   version.close();
   // Another handle of the same process knows what this one is writing.
-  assertEquals(told((await LsmCatalog.open(manifest)).orphans([a, b])), { orphans: [a], underWay: [b], unknown: [], named: 0 });
+  assertEquals(told(await (await LsmCatalog.open(manifest)).orphans([a, b])), { orphans: [a], underWay: [b], unknown: [], named: 0 });
   // An allocation or a table that came with a transaction counts as under way.
   await manifest.transact((txn) => catalog.edit().addSst(sst(catalog.within(txn).allocateSstId())).stage(txn));
-  assertEquals(told(catalog.orphans([4])), { orphans: [], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(await catalog.orphans([4])), { orphans: [], underWay: [], unknown: [], named: 1 });
   await manifest.transact((txn) => void catalog.within(txn).allocateSstId());
-  assertEquals(told(catalog.orphans([5])), { orphans: [], underWay: [5], unknown: [], named: 0 });
+  assertEquals(told(await catalog.orphans([5])), { orphans: [], underWay: [5], unknown: [], named: 0 });
   await manifest.close();
 });
 
@@ -78,9 +80,9 @@ test("LsmCatalog orphans: what a held version names is none, even when it was fo
   await catalog.edit().removeSst(1).flush({ wal: 1 }).commit();
   await catalog.forget([{ kind: "sst", id: 1 }, { kind: "wal", id: 1 }]);
   const found = [1, { kind: "wal", id: 1 } as const, "one.sst"];
-  assertEquals(told(catalog.orphans(found)).named, 3);
+  assertEquals(told(await catalog.orphans(found)).named, 3);
   version.close();
-  assertEquals(told(catalog.orphans(found)), { orphans: [1, 1], underWay: [], unknown: ["one.sst"], named: 0 });
+  assertEquals(told(await catalog.orphans(found)), { orphans: [1, 1], underWay: [], unknown: ["one.sst"], named: 0 });
   await manifest.close();
 });
 
@@ -96,15 +98,15 @@ test("LsmCatalog orphans: files by name, and hostile names", async () => {
     return match[1] === undefined ? Number(match[2]) : { kind: "wal", id: Number(match[2]) };
   };
   const names = ["000003.sst", "1.tmp", "LOCK", "tables/one.sst", "wal-7.log", "__proto__", "../../etc/passwd", "constructor", ""];
-  assertEquals(told(catalog.orphans(names, { idOf })), {
+  assertEquals(told(await catalog.orphans(names, { idOf })), {
     orphans: ["000003.sst"],
     underWay: [],
     unknown: ["LOCK", "wal-7.log", "__proto__", "../../etc/passwd", "constructor", ""],
     named: 2, // 1.tmp has the id of a table that is named: certain it is not
   });
   // A name that a table was given is named, whatever id somebody reads from it.
-  assertEquals(told(catalog.orphans(["tables/one.sst"], { idOf: () => 3 })), { orphans: [], underWay: [], unknown: [], named: 1 });
-  assertEquals(told(catalog.orphans(["000003.sst"])), { orphans: [], underWay: [], unknown: ["000003.sst"], named: 0 });
+  assertEquals(told(await catalog.orphans(["tables/one.sst"], { idOf: () => 3 })), { orphans: [], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(await catalog.orphans(["000003.sst"])), { orphans: [], underWay: [], unknown: ["000003.sst"], named: 0 });
   for (
     const idOf of [() => "3", () => ({ kind: "x", id: 1 }), () => -1, () => NaN, () => null, () => {
       throw new Error("mine");
@@ -127,10 +129,10 @@ test("LsmCatalog orphans: segments below those that an earlier process named", a
   await catalog.rotateWal(); // 7
   await catalog.rotateWal(9); // 8 was never named
   const wals = (from: number, to: number): FileRef[] => Array.from({ length: to - from + 1 }, (_, i) => ({ kind: "wal", id: from + i }));
-  assertEquals(told(catalog.orphans(wals(1, 11))), { orphans: [1, 5], underWay: [8], unknown: [10, 11], named: 6 });
+  assertEquals(told(await catalog.orphans(wals(1, 11))), { orphans: [1, 5], underWay: [8], unknown: [10, 11], named: 6 });
   await catalog.flush({ wal: 7 });
   await catalog.forget([{ kind: "wal", id: 7 }]);
-  assertEquals(told(catalog.orphans(wals(7, 8))), { orphans: [7], underWay: [8], unknown: [], named: 0 });
+  assertEquals(told(await catalog.orphans(wals(7, 8))), { orphans: [7], underWay: [8], unknown: [], named: 0 });
   await manifest.close();
 });
 
@@ -138,26 +140,26 @@ test("LsmCatalog orphans: refused when the catalog names nothing and there are f
   const medium = new Medium();
   // The field case: somebody has removed the manifest, or gives another one; the engine makes a new catalog over a folder full of tables.
   const { catalog, manifest } = await openLsm(medium);
-  assertEquals(told(catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
+  assertEquals(told(await catalog.orphans([])), { orphans: [], underWay: [], unknown: [], named: 0 });
   const error = await errorOf(() => catalog.orphans([1, 2, 3]));
   assertEquals([error.code, error.detail], ["ORPHANS_REFUSED", { catalog: "default", reason: "empty", files: 3 }]);
   assertEquals(await codeOf(() => catalog.orphans([{ kind: "wal", id: 1 }])), "ORPHANS_REFUSED");
   assertEquals(await codeOf(() => catalog.orphans(["1.sst"], { idOf: () => 1 })), "ORPHANS_REFUSED");
-  assertEquals(told(catalog.orphans(["LOCK"])).unknown, ["LOCK"]); // no file of an engine
+  assertEquals(told(await catalog.orphans(["LOCK"])).unknown, ["LOCK"]); // no file of an engine
   // New tables in it do not make it trusted: it was empty when it was opened.
   const id = await catalog.allocateSstId();
   await catalog.edit().addSst(sst(id)).setActiveWal(1).commit();
-  assertEquals(told(catalog.orphans([id, { kind: "wal", id: 1 }])).named, 2);
+  assertEquals(told(await catalog.orphans([id, { kind: "wal", id: 1 }])).named, 2);
   assertEquals((await errorOf(() => catalog.orphans([id, 2, 3]))).detail.reason, "empty");
-  assertEquals(told(catalog.orphans([id, 2, 3], { accept: ["empty"] })), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
+  assertEquals(told(await catalog.orphans([id, 2, 3], { accept: ["empty"] })), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
   assertEquals(await codeOf(() => catalog.orphans([2], { accept: ["damaged", "foreign"] })), "ORPHANS_REFUSED");
   // Opened again it names something: ids that it never gave out are still no orphans.
   const { catalog: again, manifest: other } = await openLsm(crashed(medium));
-  assertEquals(told(again.orphans([id, 2, 3])), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
+  assertEquals(told(await again.orphans([id, 2, 3])), { orphans: [], underWay: [], unknown: [2, 3], named: 1 });
   // And emptied.
   await again.edit().removeSst(id).setActiveWal(2).commit();
   await again.edit().flush({ wal: 1 }).forget([{ kind: "sst", id }, { kind: "wal", id: 1 }]).commit();
-  assertEquals(told(again.orphans([id])).orphans, [id]); // its segment still speaks for it
+  assertEquals(told(await again.orphans([id])).orphans, [id]); // its segment still speaks for it
   await other.close();
   await manifest.close();
 });
@@ -168,9 +170,9 @@ test("LsmCatalog orphans: refused as well when it was emptied since it was opene
   await before.addSst(sst(1));
   await before.allocateSstId();
   const { catalog, manifest } = await openLsm(crashed(medium));
-  assertEquals(told(catalog.orphans([1, 2])).orphans, [2]);
+  assertEquals(told(await catalog.orphans([1, 2])).orphans, [2]);
   await catalog.removeSst(1);
-  assertEquals(told(catalog.orphans([1, 2])), { orphans: [2], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(await catalog.orphans([1, 2])), { orphans: [2], underWay: [], unknown: [], named: 1 });
   await catalog.forget(await catalog.deletable());
   assertEquals((await errorOf(() => catalog.orphans([2]))).detail.reason, "empty");
   await manifest.close();
@@ -182,7 +184,7 @@ test("LsmCatalog orphans: a catalog that names a segment only is not empty", asy
   await before.rotateWal();
   const id = await before.allocateSstId(); // its file is written, then the process dies
   const { catalog, manifest } = await openLsm(crashed(medium));
-  assertEquals(told(catalog.orphans([id, { kind: "wal", id: 1 }])), { orphans: [id], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(await catalog.orphans([id, { kind: "wal", id: 1 }])), { orphans: [id], underWay: [], unknown: [], named: 1 });
   await manifest.close();
 });
 
@@ -211,18 +213,23 @@ test("LsmCatalog orphans: refused when opening has repaired damage that no crash
     const { repairedSlots, damagedSlots } = opened.manifest.recovery;
     const harmless = which.length === 1 && spared.includes(which[0]!);
     assertEquals([repairedSlots, damagedSlots], [which, harmless ? [] : which]);
-    if (harmless) assertEquals(told(opened.catalog.orphans([1, 2])).orphans, [2]);
+    if (harmless) assertEquals(told(await opened.catalog.orphans([1, 2])).orphans, [2]);
     else {
       const error = await errorOf(() => opened.catalog.orphans([1, 2]));
       assertEquals([error.code, error.detail.reason], ["ORPHANS_REFUSED", "damaged"]);
-      assertEquals(told(opened.catalog.orphans([1, 2], { accept: ["damaged"] })), { orphans: [2], underWay: [], unknown: [], named: 1 });
-      assertEquals(told(opened.catalog.orphans([])).orphans, []);
+      assertEquals(told(await opened.catalog.orphans([1, 2], { accept: ["damaged"] })), {
+        orphans: [2],
+        underWay: [],
+        unknown: [],
+        named: 1,
+      });
+      assertEquals(told(await opened.catalog.orphans([])).orphans, []);
       refused++;
     }
     await opened.manifest.close();
     // What was damaged is right again, and the next opening has nothing to say of it.
     const again = await openLsm(damaged);
-    assertEquals(told(again.catalog.orphans([1, 2])).orphans, [2]);
+    assertEquals(told(await again.catalog.orphans([1, 2])).orphans, [2]);
     await again.manifest.close();
   }
   assertEquals(refused, 6);
@@ -234,10 +241,12 @@ test("LsmCatalog orphans: refused when opening has repaired damage that no crash
     const damaged = crashed(journal);
     damaged.file.write(at + 40, Uint8Array.from(block.subarray(40, 44), (byte) => byte ^ 0xff));
     const opened = await openLsm(damaged);
-    const { rebuilt, lastGroup } = opened.manifest.recovery;
+    const { rebuilt, damagedGroups } = opened.manifest.recovery;
     if (rebuilt.length > 0) {
-      const newest = rebuilt[0]!.group === lastGroup;
-      const reason = newest ? told(opened.catalog.orphans([2])).orphans : (await errorOf(() => opened.catalog.orphans([2]))).detail.reason;
+      const newest = damagedGroups.length === 0;
+      const reason = newest
+        ? told(await opened.catalog.orphans([2])).orphans
+        : (await errorOf(() => opened.catalog.orphans([2]))).detail.reason;
       assertEquals(reason, newest ? [2] : "damaged", `block at ${at}`);
       reasons.set(String(reason), (reasons.get(String(reason)) ?? 0) + 1);
     }
@@ -277,7 +286,7 @@ test("LsmCatalog orphans: a crash at any call of an opening, of work and of a cl
         images.add(image.hash);
         const { catalog, manifest } = await open(image.open({ recording: false }).storage);
         const { clean, repairedSlots, damagedSlots } = manifest.recovery;
-        assertEquals([damagedSlots, told(catalog.orphans([1, 2, 3])).orphans], [[], [2, 3]], `call ${at}, image ${image.index}`);
+        assertEquals([damagedSlots, told(await catalog.orphans([1, 2, 3])).orphans], [[], [2, 3]], `call ${at}, image ${image.index}`);
         counts.images++;
         if (clean) counts.clean++;
         if (clean && repairedSlots.length > 0) counts.repaired++;
@@ -306,7 +315,7 @@ test("LsmCatalog orphans: a crash, and the torn group that it leaves, are no dam
   file.write = write;
   const { catalog: again, manifest } = await openLsm(torn);
   assert(manifest.recovery.cut !== undefined);
-  assertEquals([ids(again.listSsts()), told(again.orphans([1, 2]))], [[1], { orphans: [2], underWay: [], unknown: [], named: 1 }]);
+  assertEquals([ids(again.listSsts()), told(await again.orphans([1, 2]))], [[1], { orphans: [2], underWay: [], unknown: [], named: 1 }]);
   await manifest.close();
 });
 
@@ -320,3 +329,30 @@ test("LsmCatalog orphans: only the writer can tell them", async () => {
   assertEquals(await codeOf(() => reading.deletable()), "READ_ONLY");
   await reader.close();
 });
+
+for (const durability of ["sync", "relaxed", "none"] as const) {
+  test(`LsmCatalog.orphans: in mode ${durability} no crash brings back a name of what it has told`, async () => {
+    const disk = new SimDisk();
+    const options = { create: true, durability, idleCheckpoint: 0 };
+    const first = await Manifest.open(disk.open(), { ...options, environment: testEnvironment(1) });
+    const filled = await LsmCatalog.open(first);
+    for (let i = 0; i < 2; i++) await filled.addSst(sst(await filled.allocateSstId()));
+    await first.close();
+    const manifest = await Manifest.open(disk.open(), { ...options, environment: testEnvironment(2) });
+    const catalog = await LsmCatalog.open(manifest);
+    await catalog.edit().removeSst(1).commit();
+    await catalog.forget([{ kind: "sst", id: 1 }]);
+    assertEquals(told(await catalog.orphans([1, 2])), { orphans: [1], underWay: [], unknown: [], named: 1 });
+    // The engine deletes the file, and the power goes.
+    let images = 0;
+    for (const image of disk.images(disk.calls, seeded(1), 50)) {
+      images++;
+      const after = await Manifest.open(new MemoryStorage(image), { environment: testEnvironment(3), idleCheckpoint: 0 });
+      const behind = await LsmCatalog.open(after);
+      assertEquals([behind.getSst(1), (await behind.deletable()).length, behind.getSst(2)?.id], [undefined, 0, 2]);
+      await after.close();
+    }
+    assert(images > 0);
+    await manifest.close();
+  });
+}

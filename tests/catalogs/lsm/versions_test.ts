@@ -123,7 +123,7 @@ test("LsmCatalog versions: a manifest that only reads, beside the writer in one 
   another.catalog.pin().close();
   // A removal that was forgotten too early: its file is still no orphan, and by its name it is not either.
   await catalog.forget([{ kind: "sst", id: 1 }]);
-  assertEquals([catalog.orphans([1, "1.sst"]).named, catalog.orphans([1, "1.sst"]).orphans], [2, []]);
+  assertEquals([(await catalog.orphans([1, "1.sst"])).named, (await catalog.orphans([1, "1.sst"])).orphans], [2, []]);
   await catalog.removeSst(2);
   version.close();
   assertEquals([version.held, await deletable(catalog)], [false, ["sst 2"]]);
@@ -172,11 +172,19 @@ test("LsmCatalog versions: a reader whose rows were replaced still keeps its fil
   assertEquals(await deletable(catalog), []);
   const all = catalog.listObsolete();
   await catalog.forget(all);
-  assertEquals([catalog.orphans([1]).orphans, catalog.orphans(["1.sst"]).unknown, catalog.orphans([1, "1.sst"]).named], [[], [], 2]);
+  assertEquals([
+    (await catalog.orphans([1])).orphans,
+    (await catalog.orphans(["1.sst"])).unknown,
+    (await catalog.orphans([1, "1.sst"])).named,
+  ], [
+    [],
+    [],
+    2,
+  ]);
   assertEquals(version.held, true);
   late.pin().close(); // nothing was told to be deleted yet
   version.close();
-  assertEquals(catalog.orphans([1], { accept: ["empty"] }).orphans.length, 1);
+  assertEquals((await catalog.orphans([1], { accept: ["empty"] })).orphans.length, 1);
   assertEquals(await codeOf(() => late.pin()), "SNAPSHOT_EXPIRED");
   for (const one of [reading, lateReading, manifest]) await one.close();
 });
@@ -275,7 +283,7 @@ test("LsmCatalog versions: a replaced segment that nobody froze is kept by name"
   await catalog.setActiveWal(2);
   assertEquals([catalog.getActiveWal(), catalog.getFrozenWals(), catalog.getRetiredWals()], [2, [], [1]]);
   const { catalog: again, manifest } = await openLsm(crashed(medium)); // died before it was frozen
-  assertEquals([again.getRetiredWals(), await again.deletable(), again.orphans([{ kind: "wal", id: 1 }]).named], [[1], [], 1]);
+  assertEquals([again.getRetiredWals(), await again.deletable(), (await again.orphans([{ kind: "wal", id: 1 }])).named], [[1], [], 1]);
   await again.addFrozenWal(1);
   assertEquals([again.getFrozenWals(), again.getRetiredWals()], [[1], []]);
   await again.setActiveWal(3);

@@ -25,7 +25,7 @@ export const LSM: Provocations = {
   ORPHANS_REFUSED: [
     on("files that a catalog without any cannot know", async (manifest) => {
       const lsm = await LsmCatalog.open(manifest);
-      lsm.orphans([1, 2, 3]);
+      await lsm.orphans([1, 2, 3]);
     }),
   ],
 };

@@ -19,8 +19,9 @@ export function hasWholeJournal(outcomes: readonly Outcome[]): boolean {
 
 /** Throws unless a report says of the meta slots what is so, and of a journal that is whole that nothing was cut or rebuilt. */
 export function checkReport(report: RecoveryReport, stale: readonly number[], wholeJournal: boolean): void {
-  const { created, clean, groups, frames, cut, rebuilt, repairedSlots, damagedSlots } = report;
+  const { created, clean, groups, frames, cut, rebuilt, repairedSlots, damagedSlots, damagedGroups } = report;
   const wanted = created ? [] : stale;
+  if (damagedGroups.length > 0) refuse(report, "a crash has damaged durable groups, and that was taken for damage");
   if (damagedSlots.length > 0) refuse(report, "a crash has damaged meta slots, and that was taken for damage");
   if (repairedSlots.join() !== wanted.join()) refuse(report, `the slots to repair were ${JSON.stringify(wanted)}`);
   if ((wholeJournal || created || clean) && (cut !== undefined || rebuilt.length > 0)) refuse(report, "the journal was whole");

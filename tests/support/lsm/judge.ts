@@ -8,6 +8,7 @@ import type { Manifest, Table } from "@waybill/manifest";
 import { listCatalogs, LsmCatalog, lsmObsolete, lsmSsts, lsmStates, lsmWals } from "@waybill/manifest/lsm";
 import type { MachineImage, RecoveringMachine } from "../disk/sim_machine.ts";
 import type { SimFolder } from "../disk/sim_folder.ts";
+import { recycling } from "../kernel_pool.ts";
 import { seeded } from "../random.ts";
 import { bytesOf, checkExact, checkNamed, contentOf, type Opened, openManifest, SMALL } from "./engines.ts";
 import { Engine } from "../../../examples/lsm/engine.ts";
@@ -47,8 +48,8 @@ const TABLES = [lsmSsts, lsmWals, lsmObsolete, lsmStates] as readonly Table<read
 /** Rows and files, as far as an engine can see them; undefined where there is no catalog yet. */
 function keyOf(manifest: Manifest, tree: number): string | undefined {
   if (listCatalogs(manifest).length === 0) return undefined;
-  const { damagedSlots, rebuilt, cut, lastGroup } = manifest.recovery;
-  const damaged = damagedSlots.length > 0 || rebuilt.some(({ group }) => group !== (cut?.group ?? lastGroup));
+  const { damagedSlots, damagedGroups } = manifest.recovery;
+  const damaged = [damagedSlots, damagedGroups];
   const rows = TABLES.map((table) => manifest.range(table).toArray());
   return JSON.stringify(
     [tree, damaged, manifest.latestChangeSequence(), rows],
@@ -59,7 +60,11 @@ function keyOf(manifest: Manifest, tree: number): string | undefined {
 const NONE: Looks = { before: false, goesOn: false, twice: false, nested: 0 };
 
 /** Judges an image; throws with what is wrong. */
-export async function judge(image: MachineImage, history: LsmHistory, bounds: Bounds, looks: Looks): Promise<Verdict> {
+export function judge(image: MachineImage, history: LsmHistory, bounds: Bounds, looks: Looks): Promise<Verdict> {
+  return recycling(() => judgeOne(image, history, bounds, looks));
+}
+
+async function judgeOne(image: MachineImage, history: LsmHistory, bounds: Bounds, looks: Looks): Promise<Verdict> {
   const machine = image.open({ recording: looks.nested > 0 });
   const manifest = await openManifest(machine.storage, { cacheBytes: 0 });
   let verdicts = known.get(history);
