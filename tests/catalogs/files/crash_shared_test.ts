@@ -9,6 +9,7 @@ import type { Storage } from "../../../src/storage/storage.ts";
 import { SimMachine } from "../../support/disk/sim_machine.ts";
 import { testEnvironment } from "../../support/environment.ts";
 import { test } from "../../support/harness.ts";
+import { recycling } from "../../support/kernel_pool.ts";
 import { seeded } from "../../support/random.ts";
 import { currentRuntime } from "../../support/runtimes.ts";
 import { data, filesIn, putFile, StandingClock } from "./parts.ts";
@@ -158,7 +159,7 @@ for (const mode of ["sync", "relaxed", "none"] as const) {
       let number = 0;
       for (const image of machine.crashes(moment, random.fork(calls))) {
         const recovering = image.open({ now: clock.now, recording: false });
-        await judge(recovering.storage, recovering.folder, mode, stage, versions);
+        await recycling(() => judge(recovering.storage, recovering.folder, mode, stage, versions));
         images++;
         if (++number === IMAGES) break;
       }

@@ -9,6 +9,7 @@ import type { Storage } from "../../../src/storage/storage.ts";
 import { type MachineImage, type Moment, SimMachine } from "../../support/disk/sim_machine.ts";
 import { testEnvironment } from "../../support/environment.ts";
 import { test } from "../../support/harness.ts";
+import { recycling } from "../../support/kernel_pool.ts";
 import { seeded } from "../../support/random.ts";
 import { currentRuntime } from "../../support/runtimes.ts";
 import { data, filesIn, putFile, StandingClock } from "./parts.ts";
@@ -165,7 +166,7 @@ test("FileSetCatalog: a power cut at any call loses no acknowledged version and 
     if (stage === undefined || calls % EVERY > 0) continue; // the catalog is being made
     let number = 0;
     for (const image of machine.crashes(moment, random.fork(calls))) {
-      await look(image, stage);
+      await recycling(() => look(image, stage));
       if (++number === IMAGES) break;
     }
   }
