@@ -14,20 +14,37 @@ export async function openForReading({ file, options }: Invocation): Promise<Man
   return await unlessExpired(() => Manifest.open(file, { ...common(options), readOnly: true }), () => systemEnvironment.yield());
 }
 
-/** Reads from the newest state; again, up to `most` times, when a writer has replaced it meanwhile. */
-export async function readNewest<T>(manifest: Manifest, read: () => T | Promise<T>, most: number = EXPIRED_MAX): Promise<T> {
-  return await unlessExpired(read, () => manifest.refresh(), most);
+/** How often, and behind what, a reading is begun again. */
+export interface Again {
+  /** So many times at most. */
+  readonly most?: number;
+  /** Whether an error is one that a newer state may not have. Default: SNAPSHOT_EXPIRED. */
+  readonly behind?: (error: unknown) => boolean;
 }
 
-async function unlessExpired<T>(read: () => T | Promise<T>, renew: () => Promise<void>, most: number = EXPIRED_MAX): Promise<T> {
-  for (let expired = 0;;) {
+/** Reads from the newest state; again when a writer has replaced it meanwhile. */
+export async function readNewest<T>(manifest: Manifest, read: () => T | Promise<T>, again: Again = {}): Promise<T> {
+  return await unlessExpired(read, () => manifest.refresh(), again);
+}
+
+async function unlessExpired<T>(
+  read: () => T | Promise<T>,
+  renew: () => Promise<void>,
+  { most = EXPIRED_MAX, behind = isExpired }: Again = {},
+): Promise<T> {
+  for (let times = 0;;) {
     try {
       return await read();
     } catch (error) {
-      if (!hasCode(error, "SNAPSHOT_EXPIRED") || ++expired > most) throw error;
+      if (!behind(error) || ++times > most) throw error;
     }
     await renew();
   }
+}
+
+/** Whether the state that was read is gone. */
+export function isExpired(error: unknown): boolean {
+  return hasCode(error, "SNAPSHOT_EXPIRED");
 }
 
 /** Opens the manifest for writing: recovers, takes the lock. Jobs of the process that died are its owner's business. */

@@ -1,7 +1,7 @@
 // `backup`, `restore`, `verify`: a file set goes into a folder of backups and comes back; damage, a writer and wrong arguments have their exit codes.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Manifest, ManifestError } from "../../mod.ts";
 import { fileFolder, FileSetCatalog } from "../../src/catalogs/files/mod.ts";
@@ -172,9 +172,52 @@ test("backup --beside: a state that the writer replaces meanwhile is given up fo
       asked++;
       throw new ManifestError("SNAPSHOT_EXPIRED", "Cannot read: it was replaced");
     };
-    await assertRejects(() => readNewest(reading, expired, 20), ManifestError, "it was replaced");
+    await assertRejects(() => readNewest(reading, expired, { most: 20 }), ManifestError, "it was replaced");
     assertEquals(asked, 21);
     await reading.close();
+  });
+});
+
+test("backup --beside: a file that the writer prunes meanwhile is given up with its state; one that is missing in the newest too is damage", async () => {
+  await withFolder(async (folder) => {
+    const data = join(folder, "data");
+    mkdirSync(data);
+    const file = join(folder, "a.waybill");
+    await commit(folder, { "one.sst": "first", "two.sst": "second" });
+    const { cmd, args } = runtimeCommand("node", "tests/support/children/pruner.ts", [file, data, "one.sst"]);
+    let writes = 0, out = "";
+    const never = new AbortController().signal;
+    const code = await run(["backup", file, join(folder, "backups"), "--files", data, "--beside", "--json"], {
+      stdout: { isTerminal: false, write: (part) => void (out += part) },
+      stderr: {
+        isTerminal: true,
+        columns: 80,
+        write: () => {
+          if (writes++ === 0) assertEquals(spawnSync(cmd, args, { stdio: "inherit" }).status, 0);
+        },
+      },
+      signal: never,
+      closed: never,
+      env: () => undefined,
+    });
+    assertEquals([code, existsSync(join(data, "one.sst"))], [0, false]);
+    assertEquals([jsonLines(out)[0]!.number, jsonLines(out)[0]!.files], [1, 1]);
+    assertEquals((await runCli(["verify", join(folder, "backups")])).code, 0);
+    rmSync(join(data, "two.sst"));
+    assertEquals((await runCli(["backup", file, join(folder, "others"), "--files", data, "--beside"])).code, 2);
+  });
+});
+
+test("backup: the folder of a file set has to be there, also when everything in it is stored", async () => {
+  await withFolder(async (folder) => {
+    mkdirSync(join(folder, "data"));
+    const file = join(folder, "a.waybill");
+    await commit(folder, { "one.sst": "first" });
+    const args = ["backup", file, join(folder, "backups"), "--files"];
+    assertEquals((await runCli([...args, join(folder, "data")])).code, 0);
+    const { code, err } = await runCli([...args, join(folder, "nowhere")]);
+    assertEquals(code, 3);
+    assertStringIncludes(err, 'no folder "nowhere"');
   });
 });
 

@@ -56,9 +56,10 @@ export interface DigestedFile {
   readonly digests: ReadonlyMap<DigestAlgorithm, Uint8Array>;
 }
 
-/** Whether two looks at a file saw the same. */
+/** Whether two looks at a file saw the same. `changedAt` shows a time of modification that was set back. Within a step of the system's clock, or of what the runtime tells of it, two times are equal. */
 export function sameFacts(a: FileFacts, b: FileFacts): boolean {
-  return a.kind === b.kind && a.identity === b.identity && a.sizeBytes === b.sizeBytes && a.modifiedAt === b.modifiedAt;
+  return a.kind === b.kind && a.identity === b.identity && a.sizeBytes === b.sizeBytes && a.modifiedAt === b.modifiedAt &&
+    a.changedAt === b.changedAt;
 }
 
 /** Throws FILE_CHANGED. */

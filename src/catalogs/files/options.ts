@@ -1,12 +1,15 @@
 // Options of a file set and of its calls.
 import { checkSignal, type OptionNames, readArgument, takeOptions } from "../../arguments.ts";
-import { failType, ManifestError } from "../../errors.ts";
+import { failRange, failType, ManifestError } from "../../errors.ts";
 import type { Folder } from "../../storage/folder.ts";
 import type { Environment } from "../../store/environment.ts";
 import { checkFunction, checkParallel, checkWhole } from "./names.ts";
 import type { FileProgress } from "./progress.ts";
 import type { DigestAlgorithm } from "./tables.ts";
 import { DIGEST_ALGORITHMS } from "./digest.ts";
+
+/** Greatest number that a version may be given: behind it there are as many again. */
+const VERSION_MOST = 2 ** 52;
 
 /** How a catalog is opened. */
 export interface FileSetOptions {
@@ -36,7 +39,7 @@ export interface FileWorkOptions {
 
 /** How to commit a version. */
 export interface CommitVersionOptions extends FileWorkOptions {
-  /** The number that it gets: greater than that of every version before, CONFLICT otherwise. Default: the next one. */
+  /** The number that it gets: greater than that of every version before, CONFLICT otherwise; at most 2^52. Default: the next one. */
   version?: number;
   /** CONFLICT unless this is the current version when it commits; 0: unless there is none. */
   expectedVersion?: number;
@@ -133,7 +136,13 @@ export function takeCommit(
   action: string,
 ): Work & { version: number | undefined; expectedVersion: number | undefined } {
   const { version, expectedVersion, ...work } = takeOptions(options, COMMIT, action);
-  if (version !== undefined) checkWhole(version, "version", 1, action);
+  if (version !== undefined && checkWhole(version, "version", 1, action) > VERSION_MOST) {
+    failRange(`Cannot ${action}: version is above 2^52, behind which there are too few`, {
+      field: "version",
+      value: version,
+      limit: VERSION_MOST,
+    });
+  }
   if (expectedVersion !== undefined) checkWhole(expectedVersion, "expectedVersion", 0, action);
   return { ...workOf(work, parallel, action), version, expectedVersion };
 }

@@ -15,12 +15,12 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import { isManifestError, Manifest } from "../../../mod.ts";
-import { fileFolder, FileSetCatalog, type Folder } from "../../../src/catalogs/files/mod.ts";
+import { type FileFacts, fileFolder, FileSetCatalog, type Folder } from "../../../src/catalogs/files/mod.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
 import { makeFolder, removeFolder } from "../../support/folder.ts";
 import { test } from "../../support/harness.ts";
-import { altered, data, filesIn, Place } from "./parts.ts";
+import { altered, data, filesIn, Place, putFile } from "./parts.ts";
 
 /** A manifest in memory and a real folder. */
 async function onDisk(
@@ -88,6 +88,24 @@ test("bad input: a file that vanishes, changes, moves or is replaced between its
       assertEquals([code, catalog.current()], ["FILE_CHANGED", undefined]);
     }
   });
+});
+
+test("bad input: a file whose time of modification was set back is FILE_CHANGED by when it was changed, and a version number may not be the last", async () => {
+  const place = await Place.open();
+  await place.commit({ b: "b" });
+  await putFile(place.folder, "a", "text");
+  let looks = 0;
+  const later = async (path: string): Promise<FileFacts | undefined> => {
+    const facts = await place.folder.facts(path);
+    return facts && path === "a" && ++looks === 2 ? { ...facts, changedAt: facts.changedAt + 1 } : facts;
+  };
+  assertEquals(await codeOf(async () => (await place.over(altered(place.folder, { facts: later }))).commit(set("a"))), "FILE_CHANGED");
+  for (const version of [2 ** 52 + 1, Number.MAX_SAFE_INTEGER]) {
+    assertEquals(await codeOf(() => place.catalog.commit({}, { version })), "INVALID_ARGUMENT");
+  }
+  assertEquals((await place.catalog.commit({}, { version: 2 ** 52 })).version, 2 ** 52);
+  assertEquals((await place.catalog.commit(set("a"))).version, 2 ** 52 + 1);
+  await place.manifest.close();
 });
 
 test("bad input: a file that is written to while it is read is FILE_CHANGED", async () => {

@@ -123,6 +123,27 @@ test("orphans: a commit does not take a file that is being deleted, and a deleti
   await place.manifest.close();
 });
 
+test("orphans: a deletion that is looking at a file leaves it to a commit that names it meanwhile", async () => {
+  const place = await Place.open();
+  await place.commit({ a: "a1" });
+  await putFile(place.folder, "x", "x");
+  const report = await place.catalog.orphans({ minAgeMs: 0 });
+  let named = false;
+  const catalog = await place.over(altered(place.folder, {
+    open: async (path) => {
+      const file = await place.folder.open(path);
+      if (path === "x" && !named) {
+        named = true; // whether it is a manifest is the last thing that is looked at
+        await place.catalog.commit({ set: [data("x", "x")] });
+      }
+      return file;
+    },
+  }));
+  assertEquals((await catalog.deleteOrphans(report)).refused.map(({ error }) => error.detail.reason), ["named"]);
+  assertEquals([named, await filesIn(place.folder)], [true, ["a1", "x"]]);
+  await place.manifest.close();
+});
+
 async function refused(call: Promise<unknown>): Promise<[code: string, reason: unknown]> {
   const { code, detail } = await errorOf(() => call);
   return [code, detail.reason];
