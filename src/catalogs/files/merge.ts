@@ -15,7 +15,7 @@
 import type { Transaction } from "../../manifest/transact/transaction.ts";
 import { entryBefore, entryBehind, type Neighbour, Releases, setRow, versionBefore, versionBehind } from "./rows.ts";
 import { type DropRow, fileChanges, fileDrops, fileEntries, type FileSetRow, fileSets, fileVersions } from "./tables.ts";
-import { invariant } from "../../errors.ts";
+import { fail } from "../../errors.ts";
 
 /** Changes looked at in one transaction. */
 const STEP = 512;
@@ -50,7 +50,10 @@ class Step {
     this.#drop = drop;
     this.#before = versionBefore(txn, catalog, drop.version);
     const behind = versionBehind(txn, catalog, drop.version);
-    invariant(behind !== undefined, "the newest version of a file set was dropped");
+    if (behind === undefined) {
+      // The newest version is never dropped: a salvage has lost rows.
+      fail("CORRUPT_RECORD", "Cannot prune: the versions behind a dropped one are missing", { detail: { table: fileVersions.name } });
+    }
     this.#behind = behind;
   }
 

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Manifest } from "../../../mod.ts";
 import { FileSetCatalog, type Folder, memoryFolder, type SetFile } from "../../../src/catalogs/files/mod.ts";
-import { fileDrops } from "../../../src/catalogs/files/tables.ts";
+import { fileDrops, fileVersions } from "../../../src/catalogs/files/tables.ts";
 import { fail } from "../../../src/errors.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
 import { codeOf, errorOf } from "../../manifest/open_manifest.ts";
@@ -249,4 +249,18 @@ test("prune: a change that is taken back between kept versions leaves no entry",
   assertEquals(place.catalog.diff(1, 3), { from: 1, to: 3, added: [], removed: [], changed: [] });
   await pin.release();
   await place.manifest.close();
+});
+
+test("prune: behind a salvage that has lost the newest versions it is damage that is told, no broken invariant", async () => {
+  const place = await Place.open();
+  for (const path of ["a1", "a2", "a3"]) await place.commit({ a: path });
+  const { manifest } = place;
+  const row = manifest.get(fileVersions, ["default", 2])!;
+  // Version 2 was dropped, and the row of version 3 is lost.
+  await manifest.begin().put(fileDrops, ["default", 2], row).delete(fileVersions, ["default", 2]).delete(fileVersions, ["default", 3])
+    .commit();
+  const error = await errorOf(() => place.catalog.prune(1));
+  assertEquals([error.code, error.detail.table], ["CORRUPT_RECORD", "file_versions"]);
+  assertEquals(await filesIn(place.folder), ["a1", "a2", "a3"]);
+  await manifest.close();
 });
