@@ -182,7 +182,8 @@ export async function findOrphans(search: OrphanSearch): Promise<OrphanReport> {
   const stores = new NestedStores(folder, judge.place, (path) => judge.names(path));
   const skipped: NestedStore[] = [];
   const takenAt = now();
-  const files: Record<Standing, OrphanFile[]> = { orphan: [], young: [], named: [], manifest: [], ignored: [] };
+  const listed: Record<"orphan" | "young", OrphanFile[]> = { orphan: [], young: [] };
+  const counted = { named: 0, manifest: 0, ignored: 0 };
   const links: string[] = [], special: string[] = [], unsafe: UnsafeName[] = [];
   const queue = [""];
   for (let directory = queue.pop(); directory !== undefined; directory = queue.pop()) {
@@ -206,21 +207,23 @@ export async function findOrphans(search: OrphanSearch): Promise<OrphanReport> {
         const facts = await unlessMissing(() => folder.facts(path));
         if (facts?.kind !== "file") continue; // gone, or replaced: the next search sees what is there then
         const { sizeBytes, modifiedAt, identity } = facts;
-        files[await judge.judge(path, facts)].push({ path, sizeBytes, modifiedAt, identity });
+        const standing = await judge.judge(path, facts);
+        if (standing === "orphan" || standing === "young") listed[standing].push({ path, sizeBytes, modifiedAt, identity });
+        else counted[standing]++;
       }
     }
   }
   const byPath = (a: { path: string }, b: { path: string }): number => a.path < b.path ? -1 : 1;
-  const orphans = files.orphan.sort(byPath);
+  const orphans = listed.orphan.sort(byPath);
   return {
     takenAt,
     minAgeMs,
     orphans,
     bytes: orphans.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    young: files.young.sort(byPath),
-    named: files.named.length,
-    manifests: files.manifest.length,
-    ignored: files.ignored.length,
+    young: listed.young.sort(byPath),
+    named: counted.named,
+    manifests: counted.manifest,
+    ignored: counted.ignored,
     skipped: skipped.sort((a, b) => a.directory < b.directory ? -1 : 1),
     links: links.sort(),
     special: special.sort(),
