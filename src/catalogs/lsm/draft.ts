@@ -1,19 +1,22 @@
 // A draft: one commit of a catalog in the making. Operations change it one after the other, in memory, over what the transaction reads; `finish` puts what differs.
 //
 // Invariants: nothing is written before everything is known to be possible; a draft that changes nothing writes nothing. A file that was named and is not any more goes to the obsolete files in the same commit, unless
-// the same commit names it again. The rules of tables.ts hold behind every draft.
+// the same commit names it again, be it under another id. The rules of tables.ts hold behind every draft.
 import { fail, failLimit, failRange, failType } from "../../errors.ts";
 import { compareBytes } from "../../manifest/read/bounds.ts";
 import type { Transaction } from "../../manifest/transact/transaction.ts";
+import { idsOfFileName } from "./names.ts";
 import { overlappingIn } from "./overlap.ts";
 import { stateOf } from "./reader.ts";
 import type { FileRef } from "./edit.ts";
 import { overlaps, recordOf, sameRecord, type Sst } from "./sst.ts";
 import {
   type FileKind,
+  fileNameKey,
   indexKey,
   type LevelRecord,
   lsmLevels,
+  lsmNames,
   lsmObsolete,
   lsmRanges,
   lsmSsts,
@@ -52,7 +55,7 @@ class Rows<V> {
 
 /** One commit in the making. */
 export class Draft {
-  /** Files that it has named, whatever came behind. */
+  /** Files that it has named, or that were named and that it takes out: whoever wrote them is done. */
   readonly named: FileRef[] = [];
   /** The scalars, as they are to be. */
   readonly state: LsmStateRecord;
@@ -121,6 +124,7 @@ export class Draft {
     const row = this.#ssts.of(id);
     if (row.now === undefined) return;
     const { since, sizeBytes, fileName } = row.now;
+    this.named.push({ kind: "sst", id });
     this.#obsolete.sst.of(id).now = { since, removedAt: this.#edit, sizeBytes, ...fileName === undefined ? {} : { fileName } };
     row.now = undefined;
   }
@@ -168,6 +172,7 @@ export class Draft {
   #dropWal(wal: number): void {
     const row = this.#wals.of(wal);
     if (row.now === undefined) return;
+    this.named.push({ kind: "wal", id: wal });
     if (this.state.activeWal !== wal) this.#obsolete.wal.of(wal).now = { since: row.now.since, removedAt: this.#edit, sizeBytes: 0 };
     row.now = undefined;
   }
@@ -188,7 +193,10 @@ export class Draft {
 
   /** Forgets a file that was removed, if it is kept as such. */
   forget(kind: FileKind, id: number): void {
-    this.#obsolete[kind].of(id).now = undefined;
+    const row = this.#obsolete[kind].of(id);
+    if (row.now === undefined) return;
+    this.named.push({ kind, id });
+    row.now = undefined;
   }
 
   #condemned(kind: FileKind, id: number): never {
@@ -199,13 +207,15 @@ export class Draft {
 
   // ---- the end ------------------------------------------------------------------------------------------------
 
-  /** Puts what differs. LEVEL_OVERLAP when tables would overlap that must not. */
+  /** Puts what differs. LEVEL_OVERLAP when tables would overlap that must not; EXISTS when two tables would have one file. */
   finish(): void {
+    this.#settleNames();
     const levels = this.#levels();
     const txn = this.#txn;
     const name = this.#name;
     const { length } = txn;
     this.#putSsts();
+    this.#putNames();
     for (const [level, record] of levels) {
       if (record.ssts === 0) txn.delete(lsmLevels, [name, level]);
       else txn.put(lsmLevels, [name, level], record);
@@ -239,6 +249,60 @@ export class Draft {
       if (before !== undefined) txn.delete(lsmRanges, [name, before.level, indexKey(before.minKey), id]);
     }
     for (const [id, { level, minKey }] of added) txn.put(lsmRanges, [name, level, indexKey(minKey), id], {});
+  }
+
+  /** A file name has one row. A file that one table gives up and another gets has moved: it was named since the first one had it, and is not obsolete. */
+  #settleNames(): void {
+    const names = new Map<string, { got: number[]; gone: number[] }>();
+    const of = (fileName: string): { got: number[]; gone: number[] } => {
+      let ids = names.get(fileName);
+      if (ids === undefined) names.set(fileName, ids = { got: [], gone: [] });
+      return ids;
+    };
+    for (const [id, { before, now }] of this.#ssts.all) {
+      if (now?.fileName !== undefined && now.fileName !== before?.fileName) of(now.fileName).got.push(id);
+    }
+    const obsolete = this.#obsolete.sst;
+    for (const [id, { before, now }] of obsolete.all) {
+      if (before === undefined && now?.fileName !== undefined) of(now.fileName).gone.push(id);
+    }
+    for (const [fileName, { got, gone }] of names) {
+      if (got.length > 0) this.#assertFree(fileName, got);
+      const rest = got.length > 0 ? gone : gone.slice(1);
+      const since = Math.min(...gone.map((id) => obsolete.of(id).now!.since));
+      const row = got.length > 0 ? this.#ssts.of(got[0]!) : obsolete.of(gone[0]!);
+      if (gone.length > 0 && row.now!.since > since) row.now = { ...row.now!, since } as SstRecord & ObsoleteRecord;
+      for (const id of rest) obsolete.of(id).now = undefined;
+    }
+  }
+
+  /** Throws unless the tables that get a file are one, and nobody else has it, nor has removed it before this commit. */
+  #assertFree(fileName: string, [id, ...more]: readonly number[]): void {
+    for (const other of new Set([...more, ...idsOfFileName(this.#txn, this.#name, fileName)])) {
+      if (other === id) continue;
+      if (this.#ssts.of(other).now?.fileName === fileName) {
+        fail("EXISTS", `Cannot add the sorted table ${id}: table ${other} has the same file`, {
+          detail: { catalog: this.#name, sst: id, other, fileName },
+        });
+      }
+      if (this.#obsolete.sst.of(other).before?.fileName === fileName) {
+        fail("OBJECT_CONDEMNED", `Cannot name the file: it was removed with sorted table ${other} and is being deleted`, {
+          detail: { catalog: this.#name, sst: other },
+        });
+      }
+    }
+  }
+
+  #putNames(): void {
+    const { all } = this.#obsolete.sst;
+    for (const id of new Set([...this.#ssts.all.keys(), ...all.keys()])) {
+      const sst = this.#ssts.all.get(id), obsolete = all.get(id);
+      const before = sst?.before?.fileName ?? obsolete?.before?.fileName;
+      const now = sst?.now?.fileName ?? obsolete?.now?.fileName;
+      if (before === now) continue;
+      if (before !== undefined) this.#txn.delete(lsmNames, [this.#name, fileNameKey(before), id]);
+      if (now !== undefined) this.#txn.put(lsmNames, [this.#name, fileNameKey(now), id], {});
+    }
   }
 
   /** The levels whose sums change, as they are to be. */

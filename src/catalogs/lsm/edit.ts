@@ -123,7 +123,7 @@ export class LsmEdit {
     return this.#add((draft) => draft.removeFrozenWal(wal));
   }
 
-  /** Adds a sorted table, and lifts the next id above its own; nothing happens when the id is there. */
+  /** Adds a sorted table, and lifts the next id above its own; nothing happens when the id is there. EXISTS at the commit when another table has its file. */
   addSst(sst: SstInput): this {
     const taken = checkSst("add a sorted table", sst);
     return this.#add((draft) => draft.addSst(taken));
@@ -176,7 +176,7 @@ export class LsmEdit {
   }
 
   /**
-   * Does all of it as one commit, tried again when another commit was faster. Its receipt has sequence 0 when there was nothing to do. LEVEL_OVERLAP, OBJECT_CONDEMNED when it names a file that is being deleted,
+   * Does all of it as one commit, tried again when another commit was faster. Its receipt has sequence 0 when there was nothing to do. LEVEL_OVERLAP, EXISTS when two tables would have one file, OBJECT_CONDEMNED when it names a file that is being deleted,
    * and what a commit may reject with.
    */
   commit(options?: TransactOptions): Promise<CommitReceipt> {

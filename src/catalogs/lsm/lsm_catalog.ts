@@ -11,11 +11,12 @@ import type { CommitReceipt } from "../../manifest/write/receipt.ts";
 import { checkCatalogName, checkManifest, DEFAULT_NAME, openCatalog } from "../catalog.ts";
 import { coreOf, type LsmCore } from "./core.ts";
 import { type Compaction, type FileRef, type Flush, LsmEdit, type Operation } from "./edit.ts";
+import { hasFileName } from "./names.ts";
 import { type OrphanOptions, type OrphanReport, tellOrphans } from "./orphans.ts";
-import { LsmReader, type ObsoleteFile, obsoleteOf } from "./reader.ts";
+import { LsmReader, namesFile, type ObsoleteFile, obsoleteOf } from "./reader.ts";
 import { hasRows, type LsmOpening, rebuild } from "./rebuild.ts";
 import { checkNumber, ID_MAX, type SstInput } from "./sst.ts";
-import { LSM_TABLES, lsmObsolete, lsmStates, newState } from "./tables.ts";
+import { LSM_TABLES, lsmObsolete, lsmStates, newState, type ObsoleteRecord } from "./tables.ts";
 import { checkCount, checkTransaction, LsmTransaction, stageIds, stageOperations } from "./transaction.ts";
 import { LsmVersion, type PinOptions } from "./version.ts";
 
@@ -141,7 +142,7 @@ export class LsmCatalog extends LsmReader {
   edit(): LsmEdit {
     return new LsmEdit({
       commit: (operations, options) => this.#commit(operations, options),
-      stage: (txn, operations) => void stageOperations(checkTransaction(txn), this.name, this.#disjoint, operations),
+      stage: (txn, operations) => this.#stage(txn, operations),
     });
   }
 
@@ -185,7 +186,7 @@ export class LsmCatalog extends LsmReader {
     return this.edit().removeFrozenWal(wal).commit();
   }
 
-  /** Adds a sorted table, and lifts the next id above its own; nothing happens when the id is there. LEVEL_OVERLAP; OBJECT_CONDEMNED when it was removed and is being deleted. */
+  /** Adds a sorted table, and lifts the next id above its own; nothing happens when the id is there. LEVEL_OVERLAP; EXISTS when another table has its file; OBJECT_CONDEMNED when it was removed and is being deleted. */
   // deno-lint-ignore require-await
   async addSst(sst: SstInput): Promise<CommitReceipt> {
     return this.edit().addSst(sst).commit();
@@ -229,6 +230,16 @@ export class LsmCatalog extends LsmReader {
     return this.edit().flush(flush).commit();
   }
 
+  #stage(txn: Transaction, operations: readonly Operation[]): void {
+    const { named } = stageOperations(checkTransaction(txn), this.name, this.#disjoint, operations);
+    // Whether this transaction is committed is not known; what is named already, and leaves with it, was named.
+    for (const { kind, id } of named) {
+      if (namesFile(this.manifest, this.name, kind, id) || this.manifest.has(lsmObsolete, [this.name, kind, id])) {
+        this.#core.named[kind].add(id, 1);
+      }
+    }
+  }
+
   async #commit(operations: readonly Operation[], options: TransactOptions | undefined): Promise<CommitReceipt> {
     this.#assertWritable("change the catalog");
     const given = takeOptions(options, COMMIT_OPTIONS, "change the catalog");
@@ -269,13 +280,19 @@ export class LsmCatalog extends LsmReader {
     if (limit !== Infinity) checkNumber(action, "limit", limit);
     this.#assertWritable(action);
     const removed = this.manifest.range(lsmObsolete, { prefix: [this.name] }).toArray();
+    // What a salvage has found with two tables stays until the last one goes.
+    const shared = new Set(
+      removed.flatMap(([, { fileName }]) => fileName !== undefined && hasFileName(this.manifest, this.name, fileName) ? [fileName] : []),
+    );
     await this.#durable();
     const { holders } = this.#core;
     const edits = [...holders.pins()].map(({ edit }) => edit);
+    const isHeld = ({ since, removedAt }: ObsoleteRecord): boolean => edits.some((edit) => since <= edit && edit < removedAt);
+    for (const [, row] of removed) if (row.fileName !== undefined && isHeld(row)) shared.add(row.fileName);
     const files: ObsoleteFile[] = [];
     for (const [[, kind, id], row] of removed) {
       if (files.length >= limit) break;
-      if (edits.some((edit) => row.since <= edit && edit < row.removedAt)) continue;
+      if (isHeld(row) || (row.fileName !== undefined && shared.has(row.fileName))) continue;
       files.push(obsoleteOf(kind, id, row));
       holders.release(row.removedAt);
     }

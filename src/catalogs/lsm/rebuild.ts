@@ -4,10 +4,13 @@
 // sorted tables' rows themselves have lost nobody can tell here: the catalog stays marked as foreign until the engine says that it is right, and tells no orphans meanwhile.
 import type { Transaction } from "../../manifest/transact/transaction.ts";
 import { compareBytes } from "../../manifest/read/bounds.ts";
+import { hasFileName } from "./names.ts";
 import {
+  fileNameKey,
   indexKey,
   type LevelRecord,
   lsmLevels,
+  lsmNames,
   lsmObsolete,
   lsmRanges,
   lsmSsts,
@@ -42,10 +45,13 @@ export function rebuild(txn: Transaction, name: string, historyId: string): LsmO
   const { length } = txn;
   rebuildRanges(txn, name, ssts);
   rebuildLevels(txn, name, ssts);
+  rebuildNames(txn, name, ssts);
   // What is named is not obsolete: a salvage of every page may have found both.
-  for (const [[, kind, id]] of txn.range(lsmObsolete, { prefix }).toArray()) {
+  for (const [[, kind, id], { fileName }] of txn.range(lsmObsolete, { prefix }).toArray()) {
     const named = kind === "sst" ? txn.has(lsmSsts, [name, id]) : id === state.activeWal || txn.has(lsmWals, [name, id]);
-    if (named) txn.delete(lsmObsolete, [name, kind, id]);
+    if (!named && (fileName === undefined || !hasFileName(txn, name, fileName))) continue;
+    txn.delete(lsmObsolete, [name, kind, id]);
+    if (!named && fileName !== undefined) txn.delete(lsmNames, [name, fileNameKey(fileName), id]);
   }
   const rowsRebuilt = txn.length - length;
   const nextSstId = ssts.reduce((next, [id]) => Math.max(next, id + 1), state.nextSstId);
@@ -89,6 +95,17 @@ function rebuildRanges(txn: Transaction, name: string, ssts: readonly [id: numbe
     else txn.delete(lsmRanges, [name, level, beginning, id]);
   }
   for (const [id, { level, minKey }] of wanted) txn.put(lsmRanges, [name, level, indexKey(minKey), id], {});
+}
+
+function rebuildNames(txn: Transaction, name: string, ssts: readonly [id: number, record: SstRecord][]): void {
+  const wanted = new Map(txn.range(lsmObsolete, { prefix: [name, "sst"] }).toArray().map(([[, , id], { fileName }]) => [id, fileName]));
+  for (const [id, { fileName }] of ssts) wanted.set(id, fileName);
+  for (const [, beginning, id] of txn.keys(lsmNames, { prefix: [name] }).toArray()) {
+    const fileName = wanted.get(id);
+    if (fileName !== undefined && compareBytes(fileNameKey(fileName), beginning) === 0) wanted.delete(id);
+    else txn.delete(lsmNames, [name, beginning, id]);
+  }
+  for (const [id, fileName] of wanted) if (fileName !== undefined) txn.put(lsmNames, [name, fileNameKey(fileName), id], {});
 }
 
 function rebuildLevels(txn: Transaction, name: string, ssts: readonly [id: number, record: SstRecord][]): void {

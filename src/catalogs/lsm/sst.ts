@@ -22,7 +22,7 @@ export interface Sst {
   readonly sizeBytes: number;
   /** How many entries it has. */
   readonly entries: number;
-  /** Its file, where the engine does not find it by the id: a relative path. */
+  /** Its file, where the engine does not find it by the id: a relative path. No two tables have the same; a commit may move it from one that it removes to one that it adds. */
   readonly fileName?: string;
   /** The least log sequence number in it. */
   readonly minLsn?: number;

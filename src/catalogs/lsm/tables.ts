@@ -1,7 +1,7 @@
 // The tables of LSM catalogs. Every key begins with the catalog's name.
 //
 // Invariants, of each catalog: `lsm_ranges` has one row for each of `lsm_ssts`, with its level and the beginning of its first key; `lsm_levels` has one row for each level with tables, with their sums, and says whether
-// the ranges of any two of them may overlap; an id has a row in `lsm_ssts` or in `lsm_obsolete`, never in both; a segment is active, or has a row in `lsm_wals`, or both, or one in `lsm_obsolete`, never that and
+// the ranges of any two of them may overlap; an id has a row in `lsm_ssts` or in `lsm_obsolete`, never in both; so has a file name, and `lsm_names` has one row for each of these with a file name; a segment is active, or has a row in `lsm_wals`, or both, or one in `lsm_obsolete`, never that and
 // another. Rows with `since` (and `removedAt`) are named by the states whose edit is at least the first (and less than the second).
 import {
   bool,
@@ -165,18 +165,32 @@ export const lsmObsolete: Table<[catalog: string, kind: FileKind, id: number], O
   value: { since: u53(), removedAt: u53(), sizeBytes: u53(), fileName: optional(text()) },
 });
 
+/** Sorted tables, and removed ones, by the beginnings of their file names. */
+export const lsmNames: Table<[catalog: string, fileName: Uint8Array, sst: number], Record<never, never>> = defineTable({
+  name: "lsm_names",
+  key: [text("catalog"), bytes("fileName"), u53("sst")],
+  value: {},
+});
+
 /** All of them. */
-export const LSM_TABLES = [lsmStates, lsmSsts, lsmRanges, lsmLevels, lsmWals, lsmObsolete] as const;
+export const LSM_TABLES = [lsmStates, lsmSsts, lsmRanges, lsmLevels, lsmWals, lsmObsolete, lsmNames] as const;
 
 /** The state of a new catalog. */
 export function newState(historyId: string): ValueOf<typeof lsmStates> {
   return { version: 1, lastLsn: 0, nextSstId: 1, nextWalId: 1, edit: 0, historyId, foreign: false };
 }
 
-/** So much of a first key is part of a row's key: with a name of 128 bytes and every byte escaped it stays below 1,024 bytes. */
+/** So much of a first key, or of a file name, is part of a row's key: with a name of 128 bytes and every byte escaped it stays below 1,024 bytes. */
 const INDEX_BYTES = 384;
 
 /** The beginning of a key, for the index: the order of beginnings is that of the keys, but equal ones say nothing. */
 export function indexKey(key: Uint8Array): Uint8Array {
   return key.length <= INDEX_BYTES ? key : key.subarray(0, INDEX_BYTES);
+}
+
+const encoder = new TextEncoder();
+
+/** The beginning of a file name, for its index: equal ones say nothing. */
+export function fileNameKey(fileName: string): Uint8Array {
+  return indexKey(encoder.encode(fileName));
 }

@@ -1,7 +1,7 @@
 // Files that nobody names: told only when that is certain, deleted by nobody here.
 import { assert, assertEquals } from "@std/assert";
 import { BLOCK_SIZE, META_BYTES, META_GENERATION } from "../../../assembly/format.ts";
-import { type FileRef, LsmCatalog, type OrphanReport } from "../../../src/catalogs/lsm/mod.ts";
+import { type FileRef, LsmCatalog, type LsmEdit, type OrphanReport } from "../../../src/catalogs/lsm/mod.ts";
 import { Manifest } from "../../../mod.ts";
 import { MemoryStorage } from "../../../src/storage/memory.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
@@ -67,6 +67,51 @@ test("LsmCatalog orphans: a file under way is none until its table has come and 
   assertEquals(told(await catalog.orphans([4])), { orphans: [], underWay: [], unknown: [], named: 1 });
   await manifest.transact((txn) => void catalog.within(txn).allocateSstId());
   assertEquals(told(await catalog.orphans([5])), { orphans: [], underWay: [5], unknown: [], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: what came or went with the caller's transactions has come and gone as well; what was only staged has not", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.edit().addSst(sst(1)).setActiveWal(1).commit();
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const stage = (edit: LsmEdit, commits = true) =>
+    manifest.transact((txn) => {
+      edit.stage(txn);
+      if (!commits) throw new Error("given up");
+    }).catch((error) => assertEquals([commits, error.code], [false, "CALLBACK_FAILED"]));
+  const wal = (id: number): FileRef => ({ kind: "wal", id });
+  const [a, b, c, d] = await catalog.allocateSstIds(4) as [number, number, number, number];
+  // Added by a transaction, removed by a commit; added by a commit, removed by a transaction; all by transactions.
+  for (const [id, adds, leaves] of [[a, true, false], [b, false, true], [c, true, true]] as const) {
+    const edits = [catalog.edit().addSst(sst(id)), catalog.edit().removeSst(id), catalog.edit().forget([{ kind: "sst", id }])];
+    for (const [at, edit] of edits.entries()) await ((at === 0 ? adds : leaves) ? stage(edit) : edit.commit());
+  }
+  await stage(catalog.edit().rotateWal(2));
+  await stage(catalog.edit().rotateWal(3));
+  await stage(catalog.edit().flush({ wal: 2 }));
+  await stage(catalog.edit().forget([wal(2)]));
+  // Given up: nothing was named, and somebody may still write the file.
+  await stage(catalog.edit().addSst(sst(d)), false);
+  await stage(catalog.edit().addSst(sst(d)).removeSst(d).forget([{ kind: "sst", id: d }]), false);
+  await catalog.edit().removeSst(d).forget([{ kind: "sst", id: d }]).commit(); // nothing to do
+  const report = await catalog.orphans([a, b, c, d, wal(2)]);
+  assertEquals(told(report), { orphans: [a, b, c, 2], underWay: [d], unknown: [], named: 0 });
+  await manifest.close();
+});
+
+test("LsmCatalog orphans: the name of a removed file is named until it is forgotten, whatever id somebody reads from it", async () => {
+  const medium = new Medium();
+  const { catalog: before } = await openLsm(medium);
+  await before.edit().addSst(sst(1)).addSst(sst(2, 0, "a", "a", { fileName: "two.sst" })).commit();
+  await before.allocateSstIds(4);
+  await before.removeSst(2);
+  const { catalog, manifest } = await openLsm(crashed(medium));
+  const seen = async (): Promise<unknown> => told(await catalog.orphans(["two.sst"], { idOf: () => 4 }));
+  assertEquals(await seen(), { orphans: [], underWay: [], unknown: [], named: 1 });
+  assertEquals(told(await catalog.orphans(["two.sst"])), { orphans: [], underWay: [], unknown: [], named: 1 });
+  await catalog.forget([{ kind: "sst", id: 2 }]);
+  assertEquals(await seen(), { orphans: ["two.sst"], underWay: [], unknown: [], named: 0 });
   await manifest.close();
 });
 

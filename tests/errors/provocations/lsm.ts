@@ -82,3 +82,10 @@ export const LSM_READ_ONLY: readonly Provocation[] = [
     },
   },
 ];
+
+/** Two tables with one file; the code has provocations of its own elsewhere. */
+export const LSM_EXISTS: Provocation = on("a sorted table with the file of another one", async (manifest) => {
+  const lsm = await LsmCatalog.open(manifest);
+  await lsm.addSst({ id: 1, fileName: "a.sst", ...range });
+  await lsm.addSst({ id: 2, fileName: "a.sst", ...range });
+});

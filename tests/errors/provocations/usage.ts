@@ -1,7 +1,7 @@
 // Errors of kind "usage".
 import { ChangeCache, custom, defineTable, Manifest, memoryStorage, optional, text, u53 } from "../../../mod.ts";
 import { FlushController } from "../../../src/flush/mod.ts";
-import { LSM_READ_ONLY } from "./lsm.ts";
+import { LSM_EXISTS, LSM_READ_ONLY } from "./lsm.ts";
 import { LsmCatalog } from "../../../src/catalogs/lsm/mod.ts";
 import { openFile } from "../../../src/storage/file.ts";
 import { MemoryFile, MemoryStorage } from "../../../src/storage/memory.ts";
@@ -147,6 +147,7 @@ export const USAGE: Provocations = {
       await manifest.begin().putJob(1, { kind: "gc" }).commit();
       await manifest.begin().putJob(1, { kind: "gc" }).commit();
     }),
+    LSM_EXISTS,
     {
       what: "a segment that is on its way",
       provoke: async () => {
