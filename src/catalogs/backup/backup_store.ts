@@ -96,7 +96,7 @@ interface Work {
  * Backups of a manifest and its file sets in a folder of their own: full the first time, what has changed from then on. Each is a state of the manifest with every file that it names; contents that are equal are stored once. Every
  * record names the digest of the one before, and every object its own: any byte that changes is found.
  *
- * Names in the folder are made of digests and numbers. One backup at a time is taken into a folder; readers may verify and restore beside it.
+ * Names in the folder are made of digests and numbers. Of several backups that are taken into a folder at once one gets the next number, the others CONFLICT; readers may verify and restore beside them.
  *
  * @example
  * ```ts
@@ -155,11 +155,12 @@ export class BackupStore {
   }
 
   /**
-   * Takes a backup of the newest durable state, while commits and prunes go on. It is durable, and has been read again, when this resolves; when it rejects there is no backup, and what was stored of it is used by the next one.
+   * Takes a backup of the newest durable state, while commits and prunes go on. It is durable, and has been read again, when this resolves; when it rejects there is no backup, and what was stored of it is used by the next one. One exception: when the sync of
+   * its name fails (SYNC_FAILED), the backup is there and stays, and is durable with the next one.
    *
    * INVALID_ARGUMENT, also when the manifest has a file set whose catalog was not given; BACKUP_MISMATCH when the folder holds backups of another manifest, or of what this one was before a restore or a salvage; FILE_DAMAGED when
-   * a stored file is missing or not what the catalog says; FILE_CHANGED when one changes while it is read; BACKUP_DAMAGED when the newest record is damaged, or what was written is not what is read; CONFLICT when another one was
-   * taken at the same time; SNAPSHOT_EXPIRED when the manifest is only read and its writer has replaced the state: behind `refresh()` the next call uses what was stored; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
+   * a stored file is missing or not what the catalog says; FILE_CHANGED when one changes while it is read; BACKUP_DAMAGED when a record is damaged or something else lies in its place, or what was written is not what is read; BACKUP_INCOMPLETE when
+   * a record is missing, or all of them while there are objects; CONFLICT, which can be tried again, when another one was taken at the same time; SNAPSHOT_EXPIRED when the manifest is only read and its writer has replaced the state: behind `refresh()` the next call uses what was stored; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
    */
   async backup(options: BackupOptions): Promise<BackupReport> {
     const action = "back up";

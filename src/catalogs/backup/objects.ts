@@ -7,7 +7,18 @@ import { fail, isManifestError } from "../../errors.ts";
 import type { Environment } from "../../store/environment.ts";
 import type { FileFacts, Folder, FolderFile } from "../../storage/folder.ts";
 import { checkAborted, releaseHasher, takeHasher } from "../files/digest.ts";
-import { draftName, objectDirectory, type ObjectName, objectPath, OBJECTS, objectText, UNFINISHED } from "./names.ts";
+import {
+  draftName,
+  isDraft,
+  objectDirectory,
+  type ObjectName,
+  objectPath,
+  OBJECTS,
+  objectText,
+  recordDraft,
+  RECORDS,
+  UNFINISHED,
+} from "./names.ts";
 
 const PIECE_BYTES = 1 << 18;
 /** Unfinished objects are left alone for so long: somebody may be writing them. Milliseconds. */
@@ -181,14 +192,30 @@ export class Objects {
     for (const directory of [...this.#unsynced].sort().reverse()) await this.#folder.syncDirectory(directory);
   }
 
-  /** Removes what earlier backups have left unfinished, long ago. */
+  /** Removes what earlier backups have left unfinished, long ago. What is younger somebody may be writing now; so what has no time (a folder in memory without a clock) is left. */
   async tidy(): Promise<void> {
-    if (await this.#folder.facts(UNFINISHED) === undefined) return;
-    for (const { name, kind } of await this.#folder.list(UNFINISHED)) {
-      if (kind !== "file" || !/^[0-9a-f]{24}$/.test(name)) continue;
-      const path = `${UNFINISHED}/${name}`;
-      const facts = await this.#folder.facts(path);
-      if (facts !== undefined && this.#environment.now() - facts.modifiedAt > UNFINISHED_AGE) await this.#folder.remove(path);
+    for (const directory of [RECORDS, UNFINISHED] as const) {
+      if (await this.#folder.facts(directory) === undefined) continue;
+      for (const { name, kind } of await this.#folder.list(directory)) {
+        if (!isDraft(directory, name)) continue;
+        const path = `${directory}/${name}`;
+        const facts = await this.#folder.facts(path);
+        if (facts === undefined || facts.modifiedAt <= 0 || this.#environment.now() - facts.modifiedAt <= UNFINISHED_AGE) continue;
+        if (kind === "file") await this.#folder.remove(path);
+        else if (kind === "directory") await this.#removeDraft(path);
+      }
+    }
+  }
+
+  /** A directory of a record that did not get its name. It gets another one first: whoever made it, and goes on after all, must not give an empty one a number. Another backup may be tidying too. */
+  async #removeDraft(draft: string): Promise<void> {
+    const path = recordDraft(this.#environment);
+    try {
+      await this.#folder.rename(draft, path);
+      for (const { name, kind } of await this.#folder.list(path)) if (kind === "file") await this.#folder.remove(`${path}/${name}`);
+      await this.#folder.removeDirectory(path);
+    } catch (error) {
+      if (!isManifestError(error) || (error.code !== "NOT_FOUND" && error.code !== "EXISTS")) throw error;
     }
   }
 }

@@ -13,7 +13,7 @@ import type { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
 import type { FileSetState } from "../files/state.ts";
 import type { StoredFile } from "../files/version.ts";
-import { lastLink, type Link, writeRecord } from "./chain.ts";
+import { type Link, noteFirst, parentOfNext, writeRecord } from "./chain.ts";
 import { contentName } from "./content.ts";
 import { encodeFile, objectOf } from "./file_list.ts";
 import { type ObjectName, objectText } from "./names.ts";
@@ -77,7 +77,7 @@ export class Take {
 
   async run(): Promise<BackupReport> {
     const { manifest, fileSets, environment, folder } = this.#of;
-    const before = await lastLink(folder); // the chain goes on behind it, and is whole up to it
+    const before = await parentOfNext(folder); // the chain goes on behind it, and is whole up to it
     await this.#objects.tidy();
     using held = new Held();
     // In one turn: what one of them holds is what all of them hold.
@@ -85,7 +85,8 @@ export class Take {
     const view = held.add(manifest.read());
     const head = this.#head(view);
     this.#checkComplete(view);
-    if (before !== undefined) this.#checkSame(before, head);
+    if (before === undefined) await noteFirst(folder);
+    else this.#checkSame(before, head);
     const parts: FilesPart[] = [];
     for (const [i, { name, folder: source }] of fileSets.entries()) parts.push(await this.#files(name, source, states[i]!));
     const rows = await this.#rows(view);

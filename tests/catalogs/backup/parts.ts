@@ -2,6 +2,7 @@
 import { TABLE_ID_COMMITS } from "../../../assembly/format.ts";
 import { defineTable, Manifest, memoryStorage, type Table, text, u53 } from "../../../mod.ts";
 import { BackupStore } from "../../../src/catalogs/backup/mod.ts";
+import { recordDirectory, type RecordName, recordPath } from "../../../src/catalogs/backup/names.ts";
 import { encodedRows } from "../../../src/catalogs/backup/rows.ts";
 import { FileSetCatalog, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { hexOf } from "../../../src/catalogs/files/digest.ts";
@@ -51,4 +52,10 @@ export async function commitFiles({ folder, catalog }: Scene, files: Readonly<Re
 /** Opens what was restored. */
 export async function openRestored(into: Folder, path: string): Promise<Manifest> {
   return await Manifest.open(into.storage(path), { environment: testEnvironment(99) });
+}
+
+/** Removes a record with its directory. */
+export async function removeRecord(place: Folder, name: RecordName): Promise<void> {
+  await place.remove(recordPath(name));
+  await place.removeDirectory(recordDirectory(name.number)).catch(() => {}); // another one may lie there
 }
