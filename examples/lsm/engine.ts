@@ -243,7 +243,7 @@ export class Engine {
     this.#closed = true;
     await this.#log.run(async () => {});
     await this.#work.run(async () => {});
-    await this.#segment.close();
+    await this.#segment.finish();
     await this.#tables.close();
   }
 

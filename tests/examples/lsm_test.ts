@@ -190,6 +190,97 @@ test("Engine: a changed byte anywhere in a table is DAMAGED when it is read, nev
   await view.verify();
 });
 
+/** An engine on a new manifest, with what its segment has been after each sync. */
+async function segmentOf(writes: readonly (readonly string[])[]): Promise<{
+  manifest: Manifest;
+  folder: Folder;
+  engine: Engine;
+  name: string;
+  synced: Uint8Array[];
+}> {
+  const manifest = await newManifest(), folder = memoryFolder();
+  const engine = await open(folder, manifest);
+  const synced: Uint8Array[] = [];
+  for (const together of writes) {
+    await Promise.all(together.map((key) => engine.put(bytesOf(key), bytesOf(`value of ${key}`))));
+    synced.push([...await filesOf(folder)][0]![1]);
+  }
+  return { manifest, folder, engine, name: [...await filesOf(folder)][0]![0], synced };
+}
+
+test("Engine.open: a changed byte in writes that later ones or a close have followed is DAMAGED, and nothing is deleted", async () => {
+  const made = await segmentOf([["a"], ["b", "c", "d"], ["e"], ["f", "g"]]);
+  const { manifest, folder, name, engine, synced } = made;
+  await engine.close();
+  const whole = (await filesOf(folder)).get(name)!;
+  const [end] = synced.slice(-1).map(({ length }) => length);
+  assertEquals(whole.length, end! + 20); // the mark
+  // Closed in order: every byte of a write counts.
+  let damaged = 0;
+  for (let at = 0; at < end!; at++) {
+    const bytes = whole.slice();
+    bytes[at]! ^= 1 << at % 8;
+    await replace(folder, name, bytes);
+    const error = await assertLsm("DAMAGED", () => open(folder, manifest));
+    assert(at < 12 || error.message.includes("synced"), `byte ${at}: ${error.message}`);
+    assertEquals(await filesOf(folder), new Map([[name, bytes]]));
+    damaged++;
+  }
+  // The process was killed: of the last writes, synced together, nothing behind tells.
+  const last = synced.at(-2)!.length;
+  for (let at = 12; at < last; at += 3) {
+    const bytes = whole.slice(0, end);
+    bytes.fill(0, at, Math.min(at + 40, last));
+    await replace(folder, name, bytes);
+    await assertLsm("DAMAGED", () => open(folder, manifest));
+    damaged++;
+  }
+  assert(damaged > 250, `${damaged}`);
+  await replace(folder, name, whole);
+  await using again = await open(folder, manifest);
+  assertEquals([await keysOf(again), again.recovery.torn, again.recovery.replayed], ["a b c d e f g", false, 7]);
+  await manifest.close();
+});
+
+test("Engine.open: whatever a crash leaves of writes that were synced together, or of the mark, is a torn end, with values that look like records", async () => {
+  // A value that is a segment itself, with heads that say anything: it counts for nothing.
+  const { synced: [inner], manifest: other, engine: first } = await segmentOf([["x", "y"]]);
+  await first.close();
+  await other.close();
+  const head = inner!.length;
+  for (let cut = head; cut < head + 400; cut += 7) {
+    const { manifest, folder, engine, name } = await segmentOf([["a"], ["b"]]);
+    const before = (await filesOf(folder)).get(name)!;
+    await Promise.all([
+      engine.put(bytesOf("c"), inner!),
+      engine.put(bytesOf("d"), new Uint8Array(60).fill(7)),
+      engine.put(bytesOf("e"), bytesOf("later")),
+    ]);
+    const after = (await filesOf(folder)).get(name)!;
+    await engine.close();
+    // A piece of the last batch is missing, and what is behind it is there.
+    const bytes = after.slice();
+    const from = before.length + (cut * 13) % (after.length - before.length);
+    bytes.fill(0, from, from + 30);
+    await replace(folder, name, bytes);
+    const again = await open(folder, manifest);
+    assertEquals([again.recovery.torn, again.recovery.replayed >= 2, again.lastLsn < 5], [true, true, true], `from ${from}`);
+    await again.close();
+    await manifest.close();
+  }
+  // Any part of the mark.
+  for (let length = 0; length <= 20; length++) {
+    const { manifest, folder, engine, name, synced } = await segmentOf([["a"], ["b"]]);
+    await engine.close();
+    const whole = (await filesOf(folder)).get(name)!;
+    await replace(folder, name, whole.slice(0, synced[1]!.length + length));
+    const again = await open(folder, manifest);
+    assertEquals([again.recovery.torn, await keysOf(again)], [length > 0 && length < 20, "a b"]);
+    await again.close();
+    await manifest.close();
+  }
+});
+
 test("Engine.open: a segment with entries that the catalog does not know is DAMAGED: the catalog is of an older state", async () => {
   const storage = memoryStorage("lsm example: older state");
   const folder = memoryFolder();
