@@ -198,7 +198,7 @@ export class BackupStore {
    * that name is there. The restored manifest has a file id and a history of its own; its change log goes on where the backup's ends, so that consumers go by the history id (`historyId`).
    *
    * NOT_FOUND when there is no such backup; BACKUP_INCOMPLETE when a record or an object is missing; BACKUP_DAMAGED; BACKUP_MISMATCH; NAME_INVALID for `name`, and for a path in the backup that leads out of its folder; EXISTS when
-   * something of that name is there; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
+   * something of that name is there; IO_WRITE when what was written is not what is read; NO_SPACE and other errors of the folders; ABORTED, CALLBACK_FAILED.
    */
   async restore(options: RestoreOptions): Promise<RestoreReport> {
     const action = "restore";

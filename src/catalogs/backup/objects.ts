@@ -28,7 +28,7 @@ const UNFINISHED_AGE = 24 * 3_600_000;
 export type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** What is wrong with an object. */
-export type ObjectFault = "missing" | "size" | "digest" | "kind" | "read";
+export type ObjectFault = "missing" | "size" | "digest" | "kind" | "read" | "limit";
 
 /** The objects in a backup folder. */
 export class Objects {
@@ -145,9 +145,10 @@ export class Objects {
     }
   }
 
-  /** An object as a whole, verified. For pieces of the manifest and lists, which are short. */
-  async load(name: ObjectName, action: string): Promise<Uint8Array> {
+  /** An object as a whole, verified. For pieces of the manifest and lists: BACKUP_DAMAGED for one that is longer than `most`. */
+  async load(name: ObjectName, most: number, action: string): Promise<Uint8Array> {
     await this.#need(name, action); // before memory is taken for what a name says
+    if (name.sizeBytes > most) failObject(name, "limit", action);
     const bytes = new Uint8Array(name.sizeBytes);
     let at = 0;
     for await (const piece of this.#verified(name, action)) {
@@ -234,6 +235,7 @@ const STATES: Readonly<Record<ObjectFault, string>> = {
   digest: "has another content",
   kind: "is no file",
   read: "cannot be read",
+  limit: "is longer than any such object",
 };
 
 function failObject(name: ObjectName, fault: ObjectFault, action: string): never {

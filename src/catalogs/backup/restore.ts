@@ -4,9 +4,10 @@
 //   <name>/files-1/…           the files of its first file set, by the catalogs' names in order; and so on
 //
 // Invariant: under its own name there is nothing, or everything. Nothing that is missing or damaged is left out: it ends the restore.
-import { fail } from "../../errors.ts";
+import { fail, isManifestError } from "../../errors.ts";
 import { checkFile } from "../../inspect/check.ts";
 import type { Finding } from "../../inspect/finding.ts";
+import { RowReader } from "../../inspect/row_reader.ts";
 import { Target } from "../../inspect/target.ts";
 import { Manifest } from "../../manifest/manifest.ts";
 import type { Environment } from "../../store/environment.ts";
@@ -14,18 +15,20 @@ import type { Folder } from "../../storage/folder.ts";
 import { directoryOf } from "../../storage/relative_path.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { subFolder } from "../../storage/sub_folder.ts";
-import { TABLE_ID_CHANGES, TABLE_ID_TABLES } from "../../../assembly/format.ts";
+import { TABLE_ID_TABLES } from "../../../assembly/format.ts";
 import { listCatalogs } from "../catalog.ts";
 import { hexOf } from "../files/digest.ts";
 import { FileSetCatalog } from "../files/file_set_catalog.ts";
 import { runAll } from "../files/pool.ts";
 import { lastLink } from "./chain.ts";
-import { decodeFiles, type ListedFile, PathSet } from "./file_list.ts";
+import { decodeFiles, FilesTotal, LIST_START, type ListedFile, type ListPlace, walkList } from "./file_list.ts";
+import { LIST_MOST, PIECE_MOST } from "./limits.ts";
 import { objectText } from "./names.ts";
 import { Objects } from "./objects.ts";
 import { type OnProgress, Tally } from "./progress.ts";
 import type { BackupRecord, FilesPart } from "./record.ts";
 import { decodedRows } from "./rows.ts";
+import { checkHead, checkListed, ManifestCheck, pieceFacts } from "./rows_check.ts";
 
 const ACTION = "restore";
 const CACHE = 16 << 20;
@@ -79,18 +82,20 @@ export class Restore {
     const { folder, number, into, name } = this.#of;
     const link = await lastLink(folder, number);
     if (link === undefined) fail("NOT_FOUND", `Cannot ${ACTION}: there is no backup`);
+    checkHead(link.record);
     await this.#checkFree();
     await into.makeDirectory(this.#draft);
     try {
       const { record } = link;
+      const listed = new Map<string, FilesTotal>();
       const fileSets: { catalog: string; directory: string; files: number; bytes: number }[] = [];
       for (const [i, part] of record.fileSets.entries()) {
         const directory = `files-${i + 1}`;
-        await this.#files(part, `${this.#draft}/${directory}`);
+        listed.set(part.catalog, await this.#files(part, `${this.#draft}/${directory}`));
         fileSets.push({ catalog: part.catalog, directory: `${name}/${directory}`, files: part.files, bytes: part.bytes });
       }
-      await this.#manifest(record);
-      await this.#check(record);
+      await this.#manifest(record, listed);
+      await sensible(() => this.#check(record));
       await into.syncDirectory(this.#draft);
       await this.#checkFree();
       const unfinished = await this.#unfinished();
@@ -133,17 +138,20 @@ export class Restore {
 
   // ---- files ----------------------------------------------------------------------------------------------------
 
-  async #files({ lists, files, bytes }: FilesPart, directory: string): Promise<void> {
+  async #files(part: FilesPart, directory: string): Promise<FilesTotal> {
+    const { lists, files, bytes } = part;
     const { into, parallel, signal, onProgress } = this.#of;
     const tally = new Tally(ACTION, "files", files, bytes, onProgress);
     const made = new Set([directory]);
-    const paths = new PathSet();
-    let count = 0;
+    const total = new FilesTotal();
+    let place: ListPlace = LIST_START;
     await into.makeDirectory(directory);
     for (const list of lists) {
-      const listed = decodeFiles(await this.#objects.load(list, ACTION), objectText(list));
+      const listed = decodeFiles(await this.#objects.load(list, LIST_MOST, ACTION), objectText(list));
+      const walked = await walkList(listed, place);
+      place = walked.end;
+      total.join(walked.total);
       for (const { path } of listed) {
-        paths.add(path);
         for (const needed of directoriesOf(path)) {
           const full = `${directory}/${needed}`;
           if (made.has(full)) continue;
@@ -151,13 +159,11 @@ export class Restore {
           made.add(full);
         }
       }
-      count += listed.length;
       await runAll(listed, { action: ACTION, parallel, signal }, (file) => this.#file(directory, file, tally));
     }
-    if (count !== files) {
-      fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the lists name ${count} files, the record ${files}`, { detail: { reason: "list" } });
-    }
+    checkListed(part, total);
     for (const each of [...made].sort().reverse()) await into.syncDirectory(each);
+    return total;
   }
 
   async #file(directory: string, { path, object }: ListedFile, tally: Tally): Promise<void> {
@@ -182,10 +188,9 @@ export class Restore {
     return this.#of.into.storage(`${this.#draft}/${RESTORED_MANIFEST}`, readOnly ? { readOnly } : { create: true });
   }
 
-  async #manifest({ manifest, takenAt }: BackupRecord): Promise<void> {
-    const { environment, onProgress } = this.#of;
-    const { pieces, sequence, frame, pageSize } = manifest;
-    const tally = new Tally(ACTION, "manifest", manifest.rows, 0, onProgress);
+  async #manifest(record: BackupRecord, listed: ReadonlyMap<string, FilesTotal>): Promise<void> {
+    const { manifest: { sequence, frame, pageSize }, takenAt } = record;
+    const { environment } = this.#of;
     const storage = this.#storage(false);
     try {
       const target = await Target.begin(storage, {
@@ -197,29 +202,8 @@ export class Restore {
         action: ACTION,
       });
       try {
-        let rows = 0, table = TABLE_ID_TABLES;
-        let newest: Uint8Array | undefined;
-        for (const name of pieces) {
-          const piece = await this.#objects.load(name, ACTION);
-          for (const row of decodedRows(piece, objectText(name))) {
-            // Tables are there before their rows.
-            if (row.table !== table) await target.flush();
-            table = row.table;
-            await target.put(row.table, row.key, row.value);
-            if (table === TABLE_ID_CHANGES) newest = row.key;
-            rows++;
-          }
-          tally.add(rows, piece.length);
-          rows = 0;
-          await target.flush(); // the rows are views of the piece
-        }
-        await target.flush();
-        if (newest !== undefined && sequenceOf(newest) !== sequence) {
-          fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the manifest's newest change is another one than the record says`, {
-            detail: { reason: "content" },
-          });
-        }
-        await this.#complete(target, manifest.rows);
+        await this.#rows(record, listed, target);
+        await this.#complete(target);
       } catch (error) {
         await target.abandon();
         throw error;
@@ -229,7 +213,33 @@ export class Restore {
     }
   }
 
-  async #complete(target: Target, rows: number): Promise<void> {
+  /** Each piece is looked at as a verification does before a row of it is put. */
+  async #rows(record: BackupRecord, listed: ReadonlyMap<string, FilesTotal>, target: Target): Promise<void> {
+    const { pieces, rows } = record.manifest;
+    const tally = new Tally(ACTION, "manifest", rows, 0, this.#of.onProgress);
+    const check = new ManifestCheck();
+    const reader = new RowReader();
+    let table = TABLE_ID_TABLES;
+    for (const name of pieces) {
+      const text = objectText(name);
+      const piece = await this.#objects.load(name, PIECE_MOST, ACTION);
+      const facts = await pieceFacts(piece, text, check.tables, reader);
+      check.add(facts);
+      await sensible(async () => {
+        for (const row of decodedRows(piece, text)) {
+          // Tables are there before their rows.
+          if (row.table !== table) await target.flush();
+          table = row.table;
+          await target.put(row.table, row.key, row.value);
+        }
+        await target.flush(); // the rows are views of the piece
+      });
+      tally.add(facts.rows, piece.length);
+    }
+    check.end(record, listed);
+  }
+
+  async #complete(target: Target): Promise<void> {
     const { environment } = this.#of;
     const file = await target.close();
     let first: Finding | undefined;
@@ -239,7 +249,8 @@ export class Restore {
       onFinding: (finding) => first ??= finding.severity === "info" ? undefined : finding,
     });
     if (verdict !== "clean") {
-      fail("IO_WRITE", `Cannot ${ACTION}: the manifest does not pass its check, of ${rows} rows: ${first?.message}`, {
+      // Its rows have been looked at: what is wrong is the file.
+      fail("IO_WRITE", `Cannot ${ACTION}: the manifest is not read again as it was written: ${first?.message}`, {
         detail: { file: RESTORED_MANIFEST, page: first?.page },
       });
     }
@@ -274,11 +285,28 @@ export class Restore {
   }
 }
 
-/** The sequence that a key of the change log is. */
-function sequenceOf(key: Uint8Array): number {
-  const view = new DataView(key.buffer, key.byteOffset, key.length);
-  return key.length === 8 ? Number(view.getBigUint64(0)) : -1;
+/** What a manifest refuses because of the rows that it is given, or holds, was wrong in the backup: BACKUP_DAMAGED. What is said of files stands. */
+async function sensible(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isManifestError(error) || !REFUSED.has(error.code)) throw error;
+    fail("BACKUP_DAMAGED", `Cannot ${ACTION}: the backup makes no manifest: ${error.message}`, {
+      cause: error,
+      detail: { reason: "content" },
+    });
+  }
 }
+
+const REFUSED: ReadonlySet<string> = new Set([
+  "TABLE_UNKNOWN",
+  "LIMIT",
+  "INVALID_ARGUMENT",
+  "CORRUPT_RECORD",
+  "CORRUPT_LOG",
+  "CATALOG_MISMATCH",
+  "SCHEMA_MISMATCH",
+]);
 
 function* directoriesOf(path: string): Generator<string> {
   const directory = directoryOf(path);
