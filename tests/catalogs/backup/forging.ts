@@ -1,6 +1,7 @@
 // What the tests of forged backups share: records and objects that say something else, with digests that are right.
+import { recordNames } from "../../../src/catalogs/backup/chain.ts";
 import { contentName } from "../../../src/catalogs/backup/content.ts";
-import { type ObjectName, objectPath, objectText, parseRecordName, recordPath } from "../../../src/catalogs/backup/names.ts";
+import { type ObjectName, objectPath, objectText, recordPath } from "../../../src/catalogs/backup/names.ts";
 import { type BackupRecord, decodeRecord, encodeRecord } from "../../../src/catalogs/backup/record.ts";
 import { decodedRows, type RawRow } from "../../../src/catalogs/backup/rows.ts";
 import type { Folder } from "../../../src/catalogs/files/mod.ts";
@@ -8,7 +9,7 @@ import { fileBytes, putFile } from "./parts.ts";
 
 /** The newest record. */
 export async function newest(place: Folder): Promise<BackupRecord> {
-  const names = (await place.list("backups")).map(({ name }) => parseRecordName(name)!).sort((a, b) => a.number - b.number);
+  const { names } = await recordNames(place);
   return decodeRecord(await fileBytes(place, recordPath(names.at(-1)!)), "record");
 }
 
