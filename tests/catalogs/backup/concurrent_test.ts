@@ -232,3 +232,45 @@ test("BackupStore.backup: what fails behind the name of a record does not take i
   assertEquals((await backups.verify()).problems, []);
   await manifest.close();
 });
+
+test("BackupStore.backup: one that stood still for a day, and goes on while another removes its draft, gives no number to what is empty", async () => {
+  let time = 1_700_000_000_000;
+  const clock = { now: () => time };
+  const place = memoryFolder(clock);
+  const made = await scene(10, place);
+  const { manifest, catalog } = made;
+  await commitFiles(made, { "a": "one" });
+  for (const moment of ["list", "rename", "remove", "removeDirectory"] as const) {
+    let go = (): void => {}, stand = (): void => {};
+    const going = new Promise<void>((done) => go = done), standing = new Promise<void>((done) => stand = done);
+    class Standing extends WrappedFolder {
+      override async before(call: FolderCall, path: string): Promise<void> {
+        if (call !== "rename" || !path.startsWith("backups/new-")) return;
+        stand();
+        await going;
+      }
+    }
+    const first = await BackupStore.open(new Standing(place), { environment: { ...testEnvironment(1), ...clock } });
+    const slow = first.backup({ manifest, fileSets: [catalog] }).then(() => undefined, () => undefined);
+    let met = 0;
+    class Meeting extends WrappedFolder {
+      override async before(call: FolderCall, path: string): Promise<void> {
+        if (call !== moment || !path.startsWith("backups/new-") || met++ > 0) return;
+        go();
+        await slow;
+      }
+    }
+    await standing;
+    time += 25 * 3_600_000;
+    const second = await BackupStore.open(new Meeting(place), { environment: { ...testEnvironment(2), ...clock } });
+    await second.backup({ manifest, fileSets: [catalog] }).catch((error) =>
+      assertEquals((error as ManifestError).code, "CONFLICT", moment)
+    );
+    assert(met > 0, moment);
+    const { problems, backups } = await made.backups.verify();
+    assertEquals(problems, [], moment);
+    assertEquals((await made.backups.list()).length, backups);
+    assertEquals((await made.backups.backup({ manifest, fileSets: [catalog] })).number, backups + 1, moment);
+  }
+  await manifest.close();
+});
