@@ -208,7 +208,7 @@ async function segmentOf(writes: readonly (readonly string[])[]): Promise<{
   return { manifest, folder, engine, name: [...await filesOf(folder)][0]![0], synced };
 }
 
-test("Engine.open: a changed byte in writes that later ones or a close have followed is DAMAGED, and nothing is deleted", async () => {
+test("Engine.open defect 3.3.4: a changed byte in writes that later ones or a close have followed is DAMAGED, and nothing is deleted", async () => {
   const made = await segmentOf([["a"], ["b", "c", "d"], ["e"], ["f", "g"]]);
   const { manifest, folder, name, engine, synced } = made;
   await engine.close();
