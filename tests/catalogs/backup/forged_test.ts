@@ -5,7 +5,7 @@ import { contentName } from "../../../src/catalogs/backup/content.ts";
 import { PIECE_MOST } from "../../../src/catalogs/backup/limits.ts";
 import { type ObjectName, objectPath, recordPath } from "../../../src/catalogs/backup/names.ts";
 import { type BackupRecord, encodeRecord } from "../../../src/catalogs/backup/record.ts";
-import type { RawRow } from "../../../src/catalogs/backup/rows.ts";
+import { decodedRows, type RawRow } from "../../../src/catalogs/backup/rows.ts";
 import { type FileFacts, type Folder, memoryFolder } from "../../../src/catalogs/files/mod.ts";
 import { test } from "../../support/harness.ts";
 import { altered } from "../files/parts.ts";
@@ -264,12 +264,20 @@ test("BackupStore.verify and restore: a record in another form than its own, wit
 });
 
 test("BackupStore.verify: what an earlier backup has shown of a piece says nothing under other tables", async () => {
-  const made = await backedUp(7, 6000);
+  const made = await scene(7);
+  await commitFiles(made, { "a": "first" });
+  // A log of so many short changes is cut before the rows of tables begin.
+  for (let i = 0; i < 1500; i++) await made.manifest.transact((txn) => txn.put(notes, [`note ${i}`.padEnd(60, "x")], { n: i }));
+  await made.backups.backup({ manifest: made.manifest, fileSets: [made.catalog] });
   const { manifest: first } = await newest(made.place);
   await made.backups.backup({ manifest: made.manifest, fileSets: [made.catalog] });
   const registry = await fileBytes(made.place, objectPath(first.pieces[0]!));
   const text = new TextDecoder("latin1").decode(registry);
-  assert(first.pieces.length > 2 && text.split("file_sets").length === 2, "the registry is in the first piece, rows of file sets are not");
+  const tables = new Set([...decodedRows(registry, "piece")].map(({ table }) => table));
+  assert(
+    tables.size > 0 && [...tables].every((id) => id < 16) && text.split("file_sets").length === 2,
+    `the first piece is of ${[...tables]}`,
+  );
   registry.set(new TextEncoder().encode("file_setz"), text.indexOf("file_sets"));
   await forge(made.place, async (record) => ({
     ...record,
