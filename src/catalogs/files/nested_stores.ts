@@ -29,7 +29,8 @@ const BACKUP: readonly string[] = ["backups", "objects"];
 const BACKUP_MARK = "objects/new";
 /** The end of the name of a directory that a restore works in. */
 const RESTORING = /\.restoring-[0-9a-f]{12}$/;
-const RECORD = /^[0-9]{8,15}-[0-9a-f]{64}\.json$/;
+/** The directory of a backup's record. */
+const RECORD = /^[0-9]{8,15}$/;
 
 /** The path of a name in a directory. */
 export function joined(directory: string, name: string): string {
@@ -84,7 +85,7 @@ export class NestedStores {
     if (parts.length < BACKUP.length) return undefined;
     if ((await unlessMissing(() => this.#folder.facts(joined(directory, BACKUP_MARK))))?.kind === "directory") return "backup";
     const records = await unlessMissing(() => this.#folder.list(joined(directory, BACKUP[0]!))) ?? [];
-    return records.some(({ name, kind }) => kind === "file" && RECORD.test(name)) ? "backup" : undefined;
+    return records.some(({ name, kind }) => kind === "directory" && RECORD.test(name)) ? "backup" : undefined;
   }
 
   /** Whether a name in a directory of this kind is the store's. */
