@@ -159,7 +159,7 @@ test("BackupStore.restore: a power cut at any call: under its name there is noth
   await made.backups.restore({ into: new Place(machine.folder, (readOnly) => machine.disk.open({ readOnly })), name: "r", parallel: 1 });
   const end = machine.calls;
   let count = 0, complete = 0;
-  for (const { calls, image } of images(machine, random, (calls) => calls === end ? 1 : 0)) {
+  const look = async (calls: number, image: MachineImage): Promise<void> => {
     const what = `call ${calls}, image ${image.index}`;
     const recovering = image.open({ recording: false });
     const into = new Place(recovering.folder, () => recovering.storage);
@@ -175,7 +175,8 @@ test("BackupStore.restore: a power cut at any call: under its name there is noth
       assertEquals((await made.backups.restore({ into: place, name: "r", parallel: 1 })).unfinished, names, what);
       await compare(place, "r", model, what);
     }
-  }
+  };
+  for (const { calls, image } of images(machine, random, (calls) => calls === end ? 1 : 0)) await recycling(() => look(calls, image));
   console.log(`seed ${SEED}: ${machine.calls} calls, ${count} images, ${complete} complete`);
   assert(count > 40 && complete > 1);
   await made.manifest.close();

@@ -7,7 +7,11 @@ import { on, type Provocations } from "./provocation.ts";
 
 /** Paths of the records, oldest first. */
 async function recordsIn(place: Folder): Promise<string[]> {
-  return (await place.list("backups")).map(({ name }) => `backups/${name}`).sort();
+  const paths: string[] = [];
+  for (const { name: number } of await place.list("backups")) {
+    for (const { name } of await place.list(`backups/${number}`)) paths.push(`backups/${number}/${name}`);
+  }
+  return paths.sort();
 }
 
 async function backedUp(manifest: Manifest): Promise<{ place: Folder; backups: BackupStore; objects: string[] }> {
@@ -34,7 +38,9 @@ export const BACKUP: Provocations = {
     on("the first record of two that is gone", async (manifest) => {
       const { place, backups } = await backedUp(manifest);
       await backups.backup({ manifest, fileSets: [] });
-      await place.remove((await recordsIn(place))[0]!);
+      const [first] = await recordsIn(place);
+      await place.remove(first!);
+      await place.removeDirectory(first!.slice(0, first!.lastIndexOf("/")));
       await backups.list();
     }),
     on("an object that is gone", async (manifest) => {
