@@ -100,8 +100,8 @@ export const CATALOGS: readonly Mutant[] = [
     what: "Files of sorted tables are given for deletion although a version that somebody holds names them.",
     edits: [{
       file: "src/catalogs/lsm/lsm_catalog.ts",
-      find: "      if (edits.some((edit) => row.since <= edit && edit < row.removedAt)) continue;\n",
-      replace: "",
+      find: "edits.some((edit) => since <= edit && edit < removedAt);",
+      replace: "edits.some((edit) => edit < 0 && since > removedAt);",
     }],
     likely: ["catalogs/lsm/versions"],
   },
