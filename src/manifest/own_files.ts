@@ -1,5 +1,6 @@
 // Telling the files of manifests from others: for whoever lists a folder and must not take one for something that nobody needs.
 import { BLOCK_SIZE, MAGIC_HI, MAGIC_LO, META_BYTES, META_FILE_ID, META_MAGIC, META_SLOTS } from "../../assembly/format.ts";
+import { toHex } from "../store/meta.ts";
 
 /** Bytes at the beginning of a file that tell whether it is a manifest. */
 export const MANIFEST_HEAD: number = META_BYTES;
@@ -17,8 +18,7 @@ export function manifestIdsIn(head: Uint8Array): string[] {
   const ids: string[] = [];
   for (let at = 0; at < META_SLOTS * BLOCK_SIZE && at + META_FILE_ID + FILE_ID_BYTES <= head.length; at += BLOCK_SIZE) {
     if (view.getUint32(at + META_MAGIC, true) !== MAGIC_LO || view.getUint32(at + META_MAGIC + 4, true) !== MAGIC_HI) continue;
-    const id = head.subarray(at + META_FILE_ID, at + META_FILE_ID + FILE_ID_BYTES);
-    ids.push(Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+    ids.push(toHex(head.subarray(at + META_FILE_ID, at + META_FILE_ID + FILE_ID_BYTES)));
   }
   return ids;
 }

@@ -5,8 +5,8 @@ import { runWorkload, type Workload, WORKLOADS } from "../support/lsm/workloads.
 import type { StageReport } from "./report.ts";
 import { isMine, type Stage, type StageRun } from "./stage.ts";
 
-const GATE: Effort = { images: 12, beforeEvery: 10, goesOnEvery: 65, twiceEvery: 80, nestedEvery: 48, nestedDepth: 1 };
-const SOAK: Effort = { images: 30, beforeEvery: 2, goesOnEvery: 15, twiceEvery: 20, nestedEvery: 25, nestedDepth: 2 };
+const GATE: Effort = { images: 20, beforeEvery: 8, goesOnEvery: 40, twiceEvery: 50, nestedEvery: 60, nestedDepth: 1 };
+const SOAK: Effort = { images: 40, beforeEvery: 2, goesOnEvery: 10, twiceEvery: 12, nestedEvery: 15, nestedDepth: 3 };
 
 /** Every third workload has a device with sectors of 4096 bytes. */
 const sectorOf = (index: number): number => index % 3 === 2 ? 4096 : 512;
@@ -71,21 +71,21 @@ export const stage: Stage = {
   parts: 2,
   seed: 50_000,
   targets: {
-    "crash images": 15_000,
+    "crash images": 20_000,
     "engines opened": 7_500,
     "workloads": WORKLOADS.length,
     "crash points": 2_000,
     "crash points of flushes": 500,
     "crash points of compactions": 400,
     "crashes inside recovery": 4_000,
-    "images with writes that were only in segments": 5_500,
+    "images with writes that were only in segments": 6_000,
     "images with a torn segment": 1_500,
     "images with changes of the manifest applied": 1_000,
     "images with changes of the manifest dropped": 400,
     "images with changes of the manifest torn": 2_200,
-    "images with orphans": 4_500,
-    "went on": 140,
-    "opened three times": 110,
+    "images with orphans": 5_000,
+    "went on": 250,
+    "opened three times": 200,
     "looks of pinned readers": 8,
   },
   run,

@@ -4,7 +4,7 @@
 // global that can change back to its first value, fills what was used of memory with zeros, and runs the start function. That is, by construction, the state of a new instance; `tests/kernel/kernel_pool_test.ts` compares. Memory that has grown stays so.
 // Invariant: nobody holds a kernel beyond the case that made it.
 import { readFileSync } from "node:fs";
-import { EXPORTED, nameBytes, numberAt, SECTION, sectionBytes, sectionsOf, unsigned } from "../../scripts/wasm_sections.ts";
+import { EXPORTED, nameBytes, numberAt, SECTION, sectionBytes, sectionOf, sectionsOf, unsigned } from "../../scripts/wasm_sections.ts";
 import { functionNames } from "../../src/kernel/functions.ts";
 import { kernelModule } from "../../src/kernel/loader.ts";
 
@@ -18,15 +18,14 @@ const FUNCTION_TYPE = 0x60, I32 = 0x7f, MUTABLE = 1, EXPORTED_GLOBAL = 3;
 
 /** The globals that can change: their numbers, and the code that gives each its first value. */
 function globalsOf(bytes: Uint8Array): { indexes: number[]; code: number[] } {
-  const section = sectionsOf(bytes).find(({ id }) => id === GLOBAL)!;
   const code: number[] = [], indexes: number[] = [];
-  let { value: count, next: at } = numberAt(bytes, section.at);
+  let { value: count, next: at } = numberAt(bytes, sectionOf(bytes, GLOBAL).at);
   for (let index = 0; index < count; index++) {
     const isMutable = bytes[at + 1] === MUTABLE;
     const from = at + 2;
     const size = CONST[bytes[from]!];
     if (size === undefined) throw new Error(`global ${index} does not begin with a constant`);
-    at = size > 0 ? from + 1 + size : numberEnd(bytes, from + 1);
+    at = size > 0 ? from + 1 + size : numberAt(bytes, from + 1).next;
     if (bytes[at] !== END) throw new Error(`global ${index} begins with more than a constant`);
     if (isMutable) {
       indexes.push(index);
@@ -37,14 +36,9 @@ function globalsOf(bytes: Uint8Array): { indexes: number[]; code: number[] } {
   return { indexes, code };
 }
 
-function numberEnd(bytes: Uint8Array, at: number): number {
-  while (bytes[at]! >= 0x80) at++;
-  return at + 1;
-}
-
 /** A list section with entries more. */
 function longer(bytes: Uint8Array, id: number, ...entries: readonly (readonly number[])[]): { content: number[]; count: number } {
-  const { at, end } = sectionsOf(bytes).find((section) => section.id === id)!;
+  const { at, end } = sectionOf(bytes, id);
   const { value: count, next } = numberAt(bytes, at);
   return { content: [...unsigned(count + entries.length), ...bytes.subarray(next, end), ...entries.flat()], count };
 }
